@@ -1,0 +1,10 @@
+#[cfg(feature = "axum-08")]
+mod axum_08;
+#[cfg(feature = "rdkafka-039")]
+mod rdkafka_039;
+#[cfg(feature = "reqwest-013")]
+mod reqwest_013;
+#[cfg(feature = "sqlx-09")]
+mod sqlx_09;
+#[cfg(feature = "tonic-014")]
+pub(crate) mod tonic_014;

@@ -1,0 +1,174 @@
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use nova_errors::{ServiceError, Violation};
+
+/// The name of a service, as it stands in envelopes, paths and logs: 1 to 64 characters of
+/// `[a-z0-9-]`, beginning with a letter.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServiceName(Cow<'static, str>);
+
+/// The name of a command's endpoint at a service: 1 to 8 segments of `[A-Za-z0-9_.-]`, joined by
+/// `/`, at most 128 characters in all: `streams/info`.
+///
+/// There is no way to leave the host or the prefix with it: no scheme, no `//`, no dot segment, and nothing
+/// percent-encoded, so that decoding cannot make one either.
+///
+/// ```
+/// use nova_models::EndpointName;
+///
+/// assert!("streams/info".parse::<EndpointName>().is_ok());
+/// for escape in ["../admin", "a//b", "%2e%2e/admin", "http://evil", "/abs", "a/./b"] {
+///     assert!(escape.parse::<EndpointName>().is_err());
+/// }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EndpointName(Cow<'static, str>);
+
+impl ServiceName {
+    /// Checks a name.
+    ///
+    /// # Errors
+    ///
+    /// `Validation` where the name is not of the grammar above.
+    pub fn new(name: impl Into<Cow<'static, str>>) -> Result<Self, ServiceError> {
+        let name = name.into();
+        let allowed = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+        let valid = (1..=64).contains(&name.len())
+            && name.bytes().all(allowed)
+            && name.starts_with(|c: char| c.is_ascii_lowercase());
+        if valid {
+            return Ok(Self(name));
+        }
+        Err(invalid(
+            "service",
+            &name,
+            "1 to 64 characters of [a-z0-9-], beginning with a letter",
+        ))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl EndpointName {
+    /// Checks a name.
+    ///
+    /// # Errors
+    ///
+    /// `Validation` where the name is not of the grammar above.
+    pub fn new(name: impl Into<Cow<'static, str>>) -> Result<Self, ServiceError> {
+        let name = name.into();
+        if name.len() <= 128 && name.split('/').count() <= 8 && name.split('/').all(is_segment) {
+            return Ok(Self(name));
+        }
+        Err(invalid(
+            "endpoint",
+            &name,
+            "1 to 8 segments of [A-Za-z0-9_.-] joined by '/', none of them empty or dots alone",
+        ))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn is_segment(segment: &str) -> bool {
+    let allowed = |c: u8| c.is_ascii_alphanumeric() || b"_.-".contains(&c);
+    segment.bytes().all(allowed) && segment.bytes().any(|c| c != b'.')
+}
+
+fn invalid(field: &str, name: &str, expected: &str) -> ServiceError {
+    let shown: String = name.chars().take(64).collect();
+    let violation = Violation::new(field, format!("expected {expected}, got {shown:?}"));
+    ServiceError::Validation(violation.into())
+}
+
+macro_rules! text {
+    ($name:ident) => {
+        impl FromStr for $name {
+            type Err = ServiceError;
+
+            fn from_str(text: &str) -> Result<Self, ServiceError> {
+                Self::new(text.to_owned())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+text!(ServiceName);
+text!(EndpointName);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_name_cannot_leave_its_prefix() {
+        let escapes = [
+            "",
+            "/",
+            "a/",
+            "/a",
+            "a//b",
+            ".",
+            "..",
+            "../a",
+            "a/../b",
+            "a/./b",
+            "a/...",
+            "%2e%2e/a",
+            "a%2f..",
+            "http://evil",
+            "a?b",
+            "a#b",
+            "a\\b",
+            "a b",
+            "a\n",
+            "ä",
+            "a:80",
+        ];
+        for name in escapes {
+            let error = name.parse::<EndpointName>().unwrap_err();
+            assert_eq!(error.violations()[0].field, "endpoint", "{name:?}");
+        }
+    }
+
+    #[test]
+    fn service_names_are_checked() {
+        for name in ["", "-a", "1a", "A", "a_b", "a.b", "a/b", "a b"] {
+            assert!(name.parse::<ServiceName>().is_err(), "{name:?}");
+        }
+        assert!("user-service".parse::<ServiceName>().is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn a_valid_name_joins_to_exactly_one_path_below_its_prefix(name in ".{0,40}") {
+            if let Ok(name) = name.parse::<EndpointName>() {
+                let path = format!("/api/v1/x/{name}");
+                prop_assert!(!path.contains("//") && !path.contains('%'));
+                prop_assert!(path.split('/').all(|s| s != "." && s != ".."));
+            }
+        }
+    }
+}

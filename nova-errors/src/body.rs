@@ -61,7 +61,7 @@ impl From<&ServiceError> for ErrorBody {
         Self {
             code: error.code().to_owned(),
             message: error.public_message().to_owned(),
-            retryable: error.is_retryable(),
+            retryable: error.is_retryable_by_peers(),
             effect: error.effect().as_str().to_owned(),
             retry_after_ms: error.retry_after().map(whole_millis),
             violations: error.violations().to_vec(),

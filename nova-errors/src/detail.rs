@@ -44,6 +44,7 @@ struct Inner {
     retry_after: Option<Duration>,
     retryable: Option<bool>,
     attempts: u32,
+    retries_spent: bool,
     origin: Origin,
     effect: Effect,
     source: Option<Arc<dyn Error + Send + Sync>>,
@@ -76,6 +77,10 @@ impl ErrorDetail {
 
     pub(crate) fn set_attempts(&mut self, attempts: u32) {
         self.edit().attempts = attempts;
+    }
+
+    pub(crate) fn set_retries_spent(&mut self) {
+        self.edit().retries_spent = true;
     }
 
     pub(crate) fn set_origin(&mut self, origin: Origin) {
@@ -122,6 +127,10 @@ impl ErrorDetail {
 
     pub(crate) fn attempts(&self) -> u32 {
         self.get().map_or(0, |inner| inner.attempts)
+    }
+
+    pub(crate) fn retries_spent(&self) -> bool {
+        self.get().is_some_and(|inner| inner.retries_spent)
     }
 
     pub(crate) fn origin(&self) -> Origin {
@@ -179,6 +188,9 @@ impl fmt::Debug for ErrorDetail {
         }
         if self.attempts() > 0 {
             out.field("attempts", &self.attempts());
+        }
+        if self.retries_spent() {
+            out.field("retries_spent", &true);
         }
         out.field("origin", &self.origin())
             .field("effect", &self.effect());

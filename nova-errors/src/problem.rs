@@ -80,7 +80,7 @@ impl From<&ServiceError> for Problem {
             detail: error.public_message().to_owned(),
             instance: None,
             code: error.code().to_owned(),
-            retryable: error.is_retryable(),
+            retryable: error.is_retryable_by_peers(),
             retry_after_ms: error.retry_after().map(whole_millis),
             violations: error.violations().to_vec(),
         }

@@ -192,6 +192,13 @@ impl ServiceError {
         self.is_retryable() && (idempotent || self.effect() == Effect::None)
     }
 
+    /// What a peer is told of [`is_retryable`](Self::is_retryable): no where the retries of this
+    /// service are spent already.
+    #[must_use]
+    pub fn is_retryable_by_peers(&self) -> bool {
+        self.is_retryable() && !self.detail().retries_spent()
+    }
+
     /// How long to wait before the next attempt, where somebody said so.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
@@ -265,8 +272,7 @@ impl ServiceError {
         self
     }
 
-    /// Overrides the kind's word on whether the failure may pass: `false` where the retries of
-    /// this service are spent already, so that layers of services don't multiply them.
+    /// Overrides the kind's word on whether the failure may pass.
     #[must_use]
     pub fn with_retryable(mut self, retryable: bool) -> Self {
         self.detail_mut().set_retryable(retryable);
@@ -277,6 +283,24 @@ impl ServiceError {
     #[must_use]
     pub fn with_attempts(mut self, attempts: u32) -> Self {
         self.detail_mut().set_attempts(attempts);
+        self
+    }
+
+    /// Notes that this service has tried again already, or may not for lack of a budget.
+    ///
+    /// Answers made of the error then say that it is not retryable, so that layers of services don't multiply their
+    /// retries. In this process nothing changes: a job that comes back a minute later is right to.
+    ///
+    /// ```
+    /// use nova_errors::{ErrorBody, ServiceError};
+    ///
+    /// let away = ServiceError::ServiceUnavailable("connect".into()).with_retries_spent();
+    /// assert!(away.is_retryable());
+    /// assert!(!ErrorBody::from(&away).retryable);
+    /// ```
+    #[must_use]
+    pub fn with_retries_spent(mut self) -> Self {
+        self.detail_mut().set_retries_spent();
         self
     }
 

@@ -16,7 +16,10 @@ impl From<&ServiceError> for Status {
     fn from(error: &ServiceError) -> Self {
         let metadata = HashMap::from([
             ("effect".to_owned(), error.effect().as_str().to_owned()),
-            ("retryable".to_owned(), error.is_retryable().to_string()),
+            (
+                "retryable".to_owned(),
+                error.is_retryable_by_peers().to_string(),
+            ),
         ]);
         let mut details = ErrorDetails::with_error_info(error.code(), ERROR_DOMAIN, metadata);
         if let Some(after) = error.retry_after() {

@@ -1,0 +1,55 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use nova_errors::{Effect, Origin, ServiceError};
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+pin_project! {
+    /// An attempt that ends in time.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct AttemptTimeoutFuture<F> {
+        #[pin]
+        attempt: F,
+        #[pin]
+        timeout: Sleep,
+    }
+}
+
+impl<F> AttemptTimeoutFuture<F> {
+    pub(crate) fn new(attempt: F, until: Instant) -> Self {
+        Self {
+            attempt,
+            timeout: sleep_until(until),
+        }
+    }
+}
+
+impl<F, T> Future for AttemptTimeoutFuture<F>
+where
+    F: Future<Output = Result<T, ServiceError>>,
+{
+    type Output = Result<T, ServiceError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        // The answer first: one that is there when the time is up still counts.
+        if let Poll::Ready(outcome) = this.attempt.poll(cx) {
+            return Poll::Ready(outcome);
+        }
+        ready!(this.timeout.poll(cx));
+        Poll::Ready(Err(ServiceError::Timeout("wait for the answer".into())
+            .with_origin(Origin::Transport)
+            .with_effect(Effect::Unknown)))
+    }
+}
+
+impl<F> fmt::Debug for AttemptTimeoutFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AttemptTimeoutFuture")
+            .field("until", &self.timeout.deadline())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,122 @@
+use std::fmt;
+
+use http::Uri;
+use nova_errors::{Effect, ServiceError, Violation};
+use nova_models::{EndpointName, ServiceName};
+use reqwest::Url;
+
+/// Where a service, or an internal proxy in front of several, is reached: scheme, host, port and
+/// perhaps a prefix of the path. It holds no credentials, so it may show in logs.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct BaseUrl(String);
+
+impl BaseUrl {
+    /// Parses a URL; `field` names the setting in the error, which never repeats the URL.
+    pub(crate) fn parse(field: &str, text: &str) -> Result<Self, ServiceError> {
+        let fault = |what: &str| {
+            let violation = Violation::new(field, what);
+            ServiceError::Validation(violation.into()).with_effect(Effect::None)
+        };
+        let url = Url::parse(text).map_err(|error| fault(&error.to_string()))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(fault("expected the scheme http or https"));
+        }
+        if url.scheme() == "https" && !cfg!(feature = "rustls") {
+            return Err(fault("https needs the feature `rustls`"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(fault("expected no credentials in the URL"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(fault("expected no query and no fragment"));
+        }
+        let mut base = String::from(url);
+        base.truncate(base.trim_end_matches('/').len());
+        Ok(Self(base))
+    }
+
+    /// The address of a command. Both names are valid by construction, so it stays below this URL.
+    pub(crate) fn command_uri(
+        &self,
+        target: &ServiceName,
+        endpoint: &EndpointName,
+    ) -> Result<Uri, ServiceError> {
+        let text = format!("{}/api/v1/{target}/{endpoint}", self.0);
+        Uri::try_from(text).map_err(|error| {
+            let violation = Violation::new("base_url", "expected a URL that HTTP can carry");
+            ServiceError::Validation(violation.into())
+                .with_effect(Effect::None)
+                .with_source(error)
+        })
+    }
+}
+
+impl fmt::Debug for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn uri(base: &str) -> String {
+        let base = BaseUrl::parse("base_url", base).unwrap();
+        let target = "feed-service".parse().unwrap();
+        let endpoint = "feeds/get".parse().unwrap();
+        base.command_uri(&target, &endpoint).unwrap().to_string()
+    }
+
+    #[test]
+    fn a_prefix_and_a_port_stay_and_a_trailing_slash_goes() {
+        assert_eq!(uri("http://h:80"), "http://h/api/v1/feed-service/feeds/get");
+        assert_eq!(
+            uri("http://h:8080/"),
+            "http://h:8080/api/v1/feed-service/feeds/get"
+        );
+        assert_eq!(
+            uri("http://[::1]:1/mesh/"),
+            "http://[::1]:1/mesh/api/v1/feed-service/feeds/get"
+        );
+    }
+
+    #[test]
+    fn a_fault_is_named_and_the_url_is_not_repeated() {
+        let faults = [
+            ("localhost", "relative URL without a base"),
+            ("", "relative URL without a base"),
+            ("http://", "empty host"),
+            ("http://h:99999", "invalid port number"),
+            ("ftp://h", "expected the scheme http or https"),
+            (
+                "http://admin:hunter2@h",
+                "expected no credentials in the URL",
+            ),
+            ("http://hunter2@h", "expected no credentials in the URL"),
+            ("http://h/?key=hunter2", "expected no query and no fragment"),
+            ("http://admin:hunter2@h:x", "invalid port number"),
+        ];
+        for (url, fault) in faults {
+            let error = BaseUrl::parse("base_url", url).unwrap_err();
+            assert_eq!(error.violations()[0].field, "base_url");
+            assert_eq!(error.violations()[0].message, fault, "{url}");
+            assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_pair_of_names_leaves_the_host_or_the_prefix(target in ".{0,20}", endpoint in ".{0,40}") {
+            let base = BaseUrl::parse("base_url", "http://h:8080/mesh").unwrap();
+            if let (Ok(target), Ok(endpoint)) = (target.parse(), endpoint.parse()) {
+                let uri = base.command_uri(&target, &endpoint).unwrap();
+                let url = Url::parse(&uri.to_string()).unwrap();
+                prop_assert_eq!(url.host_str(), Some("h"));
+                prop_assert_eq!(url.port(), Some(8080));
+                prop_assert_eq!(url.path(), format!("/mesh/api/v1/{target}/{endpoint}"));
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Calls another service: the command envelope, a deadline for the whole call, a time-out for each
+//! attempt, and a retry only where it does no harm.
+//!
+//! ```
+//! use nova_client::ServiceClient;
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize)]
+//! struct GetStreamInfo { stream_id: u64 }
+//!
+//! #[derive(Deserialize)]
+//! struct StreamInfo { title: String }
+//!
+//! # async fn example() -> Result<(), nova_errors::ServiceError> {
+//! let client = ServiceClient::new("user-service", "http://localhost:8080");
+//! let info: StreamInfo = client
+//!     .call("streaming-service", "streams/info", GetStreamInfo { stream_id: 42 })
+//!     .await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What a call goes through
+//!
+//! 1. [`ServiceClient`] makes the envelope once, as bytes that no attempt copies, and the deadline: the client's own
+//!    or the [`CallContext`](nova_models::CallContext)'s less a margin, whichever is earlier.
+//! 2. [`retry`] makes attempts until one succeeds, the failure is final, the budget is spent, or the deadline comes first.
+//! 3. [`circuit_breaker`] turns the attempt away while the target fails too often.
+//! 4. [`attempt_timeout`] ends an attempt that takes too long.
+//! 5. The answer is read: an envelope, problem details of a REST route, or a bare status of a proxy.
+//! 6. The [`transport`] sends: reqwest, without redirects, system proxies or retries of its own.
+//!
+//! Each policy is a `tower` layer that also works alone. Budget and breaker are kept for each target.
+//!
+//! # When a call is tried again
+//!
+//! The failure has to be one that may pass, *and* trying again must do no harm: the request did not reach a handler
+//! (the connection failed, or the answer says so), or the call is idempotent. A bare 429 or 503 of a proxy says nothing of the effect.
+//! A call that failed after retries tells no caller to retry
+//! ([`with_retries_spent`](nova_errors::ServiceError::with_retries_spent)), so that layers of services don't multiply; in this process the
+//! error still says that the failure may pass, and a job that comes back a minute later is right to.
+//!
+//! # Bounds
+//!
+//! | what | default |
+//! |---|---|
+//! | a call in all | 10 s, or the inherited deadline less 10 ms |
+//! | an attempt | 2 s; all that is left where the call cannot be retried |
+//! | a connect | 1 s |
+//! | attempts | 3, full jitter from 50 ms to 2 s |
+//! | retries of a target | 20 % of the calls, 10 a second, and a burst of 10 |
+//! | a circuit | opens at 50 % of at least 20 calls in 10 s, for 5 s; 3 probes close it |
+//! | targets with a state of their own | some 256 |
+//! | the body of an answer | 16 MiB |
+//! | the message of a peer's error | 1 KiB |
+//! | idle connections | 64 per host, 4 s |
+//!
+//! # Features
+//!
+//! `rustls` (default): TLS for `https` endpoints.
+
+mod base_url;
+mod call;
+mod command_call;
+mod deadline;
+mod endpoints;
+mod exchange;
+mod idempotency_key;
+mod service_client;
+mod stack;
+mod targets;
+mod wall_clock;
+
+pub mod attempt_timeout;
+pub mod circuit_breaker;
+pub mod retry;
+pub mod transport;
+
+pub use call::{Attempt, Call};
+pub use command_call::CommandCall;
+pub use service_client::{ServiceClient, ServiceClientBuilder};

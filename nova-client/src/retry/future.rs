@@ -1,0 +1,225 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use nova_errors::{Effect, FailedAttempt, Origin, RetryDecision, ServiceError};
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep};
+use tower_service::Service;
+
+use super::RetryLayer;
+use crate::circuit_breaker::CircuitOpen;
+use crate::{Attempt, Call};
+
+pin_project! {
+    /// A call that is being attempted. Dropping it gives the call up.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct RetryFuture<S, R>
+    where
+        S: Service<Attempt<R>>,
+    {
+        service: S,
+        progress: Progress<R>,
+        #[pin]
+        state: State<S::Future>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<F> {
+        Idle,
+        Attempting { #[pin] attempt: F },
+        Waiting { #[pin] wait: Sleep },
+    }
+}
+
+struct Progress<R> {
+    settings: RetryLayer,
+    call: Call<R>,
+    began: Instant,
+    attempts: u32,
+    /// Of all attempts together: one that may have taken effect is not undone by a later one that did not.
+    effect: Effect,
+    last: Option<ServiceError>,
+}
+
+impl<S, R> RetryFuture<S, R>
+where
+    S: Service<Attempt<R>>,
+{
+    pub(crate) fn new(service: S, settings: RetryLayer, call: Call<R>) -> Self {
+        Self {
+            service,
+            progress: Progress {
+                settings,
+                call,
+                began: Instant::now(),
+                attempts: 0,
+                effect: Effect::None,
+                last: None,
+            },
+            state: State::Idle,
+        }
+    }
+}
+
+impl<S, R> Future for RetryFuture<S, R>
+where
+    S: Service<Attempt<R>, Error = ServiceError>,
+    R: Clone,
+{
+    type Output = Result<S::Response, ServiceError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            match this.state.as_mut().project() {
+                StateProjection::Idle => {
+                    if let Some(error) = this.progress.out_of_time() {
+                        return Poll::Ready(Err(error));
+                    }
+                    if let Err(error) = ready!(this.service.poll_ready(cx)) {
+                        return Poll::Ready(Err(this.progress.finish(error)));
+                    }
+                    let attempt = this.service.call(this.progress.next_attempt());
+                    this.state.set(State::Attempting { attempt });
+                }
+                StateProjection::Attempting { attempt } => {
+                    let error = match ready!(attempt.poll(cx)) {
+                        Ok(response) => {
+                            this.progress.pay();
+                            return Poll::Ready(Ok(response));
+                        }
+                        Err(error) => error,
+                    };
+                    match this.progress.judge(error) {
+                        Ok(wait) => this.state.set(State::Waiting { wait }),
+                        Err(error) => return Poll::Ready(Err(error)),
+                    }
+                }
+                StateProjection::Waiting { wait } => {
+                    ready!(wait.poll(cx));
+                    this.state.set(State::Idle);
+                }
+            }
+        }
+    }
+}
+
+impl<R: Clone> Progress<R> {
+    fn out_of_time(&mut self) -> Option<ServiceError> {
+        if !self.call.deadline().is_over(Instant::now().into_std()) {
+            return None;
+        }
+        Some(match self.last.take() {
+            Some(error) => self.finish(error),
+            None => ServiceError::Timeout("the deadline is over".into())
+                .with_origin(Origin::Local)
+                .with_effect(Effect::None),
+        })
+    }
+
+    fn next_attempt(&mut self) -> Attempt<R> {
+        if self.attempts > 0 {
+            tracing::Span::current().record("http.request.resend_count", self.attempts);
+        }
+        self.attempts += 1;
+        let deadline = self.call.deadline();
+        let mut until = Instant::from_std(deadline.instant());
+        if self.call.is_idempotent() && self.settings.policy.attempts() > 1 {
+            let end = Instant::now().checked_add(self.settings.attempt_timeout);
+            until = end.map_or(until, |end| end.min(until));
+        }
+        Attempt::new(self.call.request().clone(), self.attempts, deadline, until)
+    }
+
+    /// Pays into the budget, once per call that reached the target.
+    fn pay(&self) {
+        if let (1, Some(ledger)) = (self.attempts, &self.settings.ledger) {
+            ledger.deposit();
+        }
+    }
+
+    /// The wait before the next attempt, or the error that ends the call.
+    fn judge(&mut self, error: ServiceError) -> Result<Sleep, ServiceError> {
+        if error.find_source::<CircuitOpen>().is_some() {
+            return Err(self.rejected(error));
+        }
+        self.pay();
+        if error.effect() != Effect::None {
+            self.effect = error.effect();
+        }
+        let now = Instant::now();
+        let failed = FailedAttempt::number(self.attempts)
+            .idempotent(self.call.is_idempotent())
+            .elapsed(now.duration_since(self.began))
+            .time_left(self.call.deadline().left(now.into_std()));
+        let decision = self
+            .settings
+            .policy
+            .decide(&error, failed, fastrand::u64(..));
+        let attempt = self.attempts;
+        match decision {
+            RetryDecision::RetryAfter(wait) => {
+                let ledger = self.settings.ledger.as_ref();
+                if ledger.is_some_and(|ledger| !ledger.withdraw(now)) {
+                    tracing::debug!(error.r#type = error.code(), attempt, "retry budget spent");
+                    return Err(self.finish(error).with_retries_spent());
+                }
+                tracing::debug!(
+                    error.r#type = error.code(),
+                    attempt,
+                    ?wait,
+                    "attempt failed, trying again"
+                );
+                self.last = Some(error);
+                Ok(sleep(wait))
+            }
+            RetryDecision::Stop(reason) => {
+                tracing::debug!(
+                    error.r#type = error.code(),
+                    attempt,
+                    ?reason,
+                    "attempt failed, giving up"
+                );
+                Err(self.finish(error))
+            }
+        }
+    }
+
+    /// Nothing was sent this time: the failure of the attempt before says more, where there was one.
+    fn rejected(&mut self, open: ServiceError) -> ServiceError {
+        self.attempts -= 1;
+        match self.last.take() {
+            Some(error) => self.finish(error).with_retries_spent(),
+            None => open,
+        }
+    }
+
+    fn finish(&self, error: ServiceError) -> ServiceError {
+        let error = if self.effect == Effect::None {
+            error
+        } else {
+            error.with_effect(self.effect)
+        };
+        let error = error.with_attempts(self.attempts);
+        if self.attempts > 1 {
+            error.with_retries_spent()
+        } else {
+            error
+        }
+    }
+}
+
+impl<S, R> fmt::Debug for RetryFuture<S, R>
+where
+    S: Service<Attempt<R>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RetryFuture")
+            .field("attempts", &self.progress.attempts)
+            .finish_non_exhaustive()
+    }
+}

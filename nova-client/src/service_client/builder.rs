@@ -1,0 +1,232 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use nova_errors::{Effect, RetryPolicy, ServiceError, Violation};
+use nova_models::{Deadline, ServiceName};
+use tower_service::Service;
+
+use super::{Inner, ServiceClient};
+use crate::base_url::BaseUrl;
+use crate::circuit_breaker::CircuitBreaker;
+use crate::endpoints::Endpoints;
+use crate::retry::{RetryBudget, RetryLayer};
+use crate::targets::Targets;
+use crate::transport::{HttpTransport, HttpTransportBuilder, Transport};
+use crate::wall_clock::WallClock;
+
+/// Settings of a [`ServiceClient`].
+///
+/// ```
+/// use std::time::Duration;
+/// use nova_client::ServiceClient;
+/// use nova_errors::RetryPolicy;
+///
+/// let client = ServiceClient::builder("user-service")
+///     .endpoint("streaming-service", "http://streaming:8089")
+///     .base_url("http://mesh:8080")
+///     .deadline(Duration::from_secs(2))
+///     .retry(RetryPolicy::standard().max_attempts(4))
+///     .build()?;
+///
+/// let fault = ServiceClient::builder("user-service").base_url("localhost").build().unwrap_err();
+/// assert_eq!(fault.violations()[0].field, "base_url");
+/// # Ok::<(), nova_errors::ServiceError>(())
+/// ```
+pub struct ServiceClientBuilder {
+    source: Result<ServiceName, ServiceError>,
+    endpoints: Endpoints,
+    deadline: Duration,
+    attempt_timeout: Duration,
+    retry: RetryPolicy,
+    budget: Option<RetryBudget>,
+    breaker: Option<CircuitBreaker>,
+    http: HttpTransportBuilder,
+    transport: Option<Transport>,
+    clock: WallClock,
+    fault: Option<ServiceError>,
+}
+
+impl ServiceClientBuilder {
+    /// What a call may take in all unless set: 10 s.
+    pub const DEADLINE: Duration = Duration::from_secs(10);
+
+    pub(super) fn new(source: &str) -> Self {
+        Self {
+            source: source.parse(),
+            endpoints: Endpoints::default(),
+            deadline: Self::DEADLINE,
+            attempt_timeout: RetryLayer::ATTEMPT_TIMEOUT,
+            retry: RetryPolicy::standard(),
+            budget: Some(RetryBudget::standard()),
+            breaker: Some(CircuitBreaker::standard()),
+            http: HttpTransport::builder(),
+            transport: None,
+            clock: WallClock::default(),
+            fault: None,
+        }
+    }
+
+    /// Sets the URL of one target: `http` or `https`, perhaps with a prefix of the path, without credentials.
+    #[must_use]
+    pub fn endpoint(mut self, target: &str, url: &str) -> Self {
+        match (target.parse(), BaseUrl::parse("endpoint", url)) {
+            (Ok(target), Ok(url)) => self.endpoints.insert(target, url),
+            (Err(fault), _) | (_, Err(fault)) => self.note(fault),
+        }
+        self
+    }
+
+    /// Sets the URL of every target that has none of its own.
+    #[must_use]
+    pub fn base_url(mut self, url: &str) -> Self {
+        match BaseUrl::parse("base_url", url) {
+            Ok(url) => self.endpoints.set_fallback(url),
+            Err(fault) => self.note(fault),
+        }
+        self
+    }
+
+    /// Sets what a call may take in all, its retries included: up to 24 hours, 10 s unless set. An inherited deadline that is earlier holds.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Sets what one attempt at an idempotent call may take: 2 s unless set. A call that cannot be retried gets all that is left.
+    #[must_use]
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = timeout;
+        self
+    }
+
+    /// Sets what a connect may take: 1 s unless set. Without use where there is a [`transport`](Self::transport).
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.http = self.http.connect_timeout(timeout);
+        self
+    }
+
+    /// Sets the longest body of an answer: 16 MiB unless set. Without use where there is a [`transport`](Self::transport).
+    #[must_use]
+    pub fn max_response_bytes(mut self, bytes: usize) -> Self {
+        self.http = self.http.max_response_bytes(bytes);
+        self
+    }
+
+    /// Sets the retries: [`RetryPolicy::standard`] unless set.
+    #[must_use]
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// Sets how much of the calls to a target may be retried: [`RetryBudget::standard`] unless set, everything with `None`.
+    #[must_use]
+    pub fn retry_budget(mut self, budget: impl Into<Option<RetryBudget>>) -> Self {
+        self.budget = budget.into();
+        self
+    }
+
+    /// Sets when a target that fails is called no more: [`CircuitBreaker::standard`] unless set, never with `None`.
+    #[must_use]
+    pub fn circuit_breaker(mut self, breaker: impl Into<Option<CircuitBreaker>>) -> Self {
+        self.breaker = breaker.into();
+        self
+    }
+
+    /// Sends by another transport than HTTP over reqwest: any `tower` service, a fake one for tests included. It must not
+    /// follow redirects or send twice, and must bound the bodies it reads.
+    #[must_use]
+    pub fn transport<S>(mut self, service: S) -> Self
+    where
+        S: Service<Request<Bytes>, Response = Response<Bytes>, Error = ServiceError>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send,
+    {
+        self.transport = Some(Transport::new(service));
+        self
+    }
+
+    /// Sets the time of day, which stamps envelopes and is what a date in `Retry-After` is compared with: the system's unless set.
+    #[must_use]
+    pub fn wall_clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.clock = WallClock::new(now);
+        self
+    }
+
+    /// Makes the client.
+    ///
+    /// # Errors
+    ///
+    /// `Validation` for the first setting that is malformed, zero or missing; `Internal` where TLS cannot be set up.
+    pub fn build(self) -> Result<ServiceClient, ServiceError> {
+        let invalid = |field: &str, message: &str| {
+            let violation = Violation::new(field, message);
+            Err(ServiceError::Validation(violation.into()).with_effect(Effect::None))
+        };
+        let source = self
+            .source
+            .map_err(|error| error.with_effect(Effect::None))?;
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        if self.endpoints.is_empty() {
+            return invalid(
+                "base_url",
+                "expected a URL for every target, or an endpoint",
+            );
+        }
+        if self.deadline.is_zero() || self.deadline > Deadline::MAX {
+            return invalid("deadline", "expected more than zero, and at most 24 hours");
+        }
+        if self.attempt_timeout.is_zero() {
+            return invalid("attempt_timeout", "expected more than zero");
+        }
+        self.retry.validate()?;
+        self.budget.map_or(Ok(()), |budget| budget.validate())?;
+        self.breaker.map_or(Ok(()), |breaker| breaker.validate())?;
+        let transport = match self.transport {
+            Some(transport) => transport,
+            None => Transport::new(self.http.build()?),
+        };
+        let inner = Inner {
+            source,
+            endpoints: self.endpoints,
+            deadline: self.deadline,
+            retry: RetryLayer::new(self.retry)
+                .attempt_timeout(self.attempt_timeout.min(Deadline::MAX)),
+            targets: Targets::new(self.budget, self.breaker),
+            transport,
+            clock: self.clock,
+        };
+        Ok(ServiceClient {
+            inner: Ok(Arc::new(inner)),
+        })
+    }
+
+    /// The first fault is the one to report.
+    fn note(&mut self, fault: ServiceError) {
+        self.fault
+            .get_or_insert_with(|| fault.with_effect(Effect::None));
+    }
+}
+
+impl fmt::Debug for ServiceClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceClientBuilder")
+            .field("endpoints", &self.endpoints)
+            .field("deadline", &self.deadline)
+            .field("attempt_timeout", &self.attempt_timeout)
+            .field("retry", &self.retry)
+            .field("budget", &self.budget)
+            .field("breaker", &self.breaker)
+            .finish_non_exhaustive()
+    }
+}

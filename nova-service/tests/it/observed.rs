@@ -1,0 +1,174 @@
+//! What logs and metrics show of requests.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use axum::routing::{get as get_route, post};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use nova_errors::ServiceError;
+use nova_service::{Json, Path, ServiceLayer, Shutdown, Supervisor, worker_fn};
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::answer::{ask, get};
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+impl Lines {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Login {
+    #[expect(dead_code, reason = "read by serde alone")]
+    password: String,
+}
+
+fn app() -> Router {
+    let fail = get_route(|| async {
+        let cause = std::io::Error::other("disk on fire");
+        Err::<(), _>(ServiceError::Internal("store post".into()).with_source(cause))
+    });
+    let app = Router::new()
+        .route("/fail", fail)
+        .route("/login", post(|Json(_): Json<Login>| async {}))
+        .route(
+            "/posts/{post_id}",
+            get_route(|Path(id): Path<u32>| async move { id.to_string() }),
+        );
+    ServiceLayer::new("content-service").wrap(app)
+}
+
+#[tokio::test]
+async fn an_error_is_logged_once_with_its_causes_and_the_request() {
+    let lines = Lines::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(lines.clone())
+        .with_ansi(false)
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let request = Request::get("/fail").header("x-request-id", "req-1");
+    ask(&app(), request.body(Body::empty()).unwrap()).await;
+
+    let text = lines.text();
+    assert_eq!(
+        text.matches("store post: disk on fire").count(),
+        1,
+        "{text}"
+    );
+    assert!(
+        text.contains("ERROR") && text.contains(r#"request_id="req-1""#),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_secret_of_the_wrong_type_shows_neither_in_the_log_nor_in_the_answer() {
+    let lines = Lines::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(lines.clone())
+        .with_ansi(false)
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let request = Request::post("/login")
+        .header("content-type", "application/json")
+        .header("authorization", "Bearer sesame-48151623");
+    let request = request
+        .body(Body::from(r#"{"password":48151623}"#))
+        .unwrap();
+    let answer = ask(&app(), request).await;
+
+    let text = lines.text();
+    assert!(text.contains("INFO") && text.contains("password"), "{text}");
+    assert!(!text.contains("48151623"), "{text}");
+    assert!(!answer.body.contains("48151623"), "{}", answer.body);
+}
+
+/// Runs `test` with a recorder of its own and gives back what it recorded, counts and gauges alone.
+fn recorded(test: impl Future<Output = ()>) -> String {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    metrics::with_local_recorder(&recorder, || runtime.block_on(test));
+    let text = recorder.handle().render();
+    let mut lines: Vec<_> = text
+        .lines()
+        .filter(|line| line.contains("_count{") || line.starts_with("nova_"))
+        .collect();
+    lines.sort_unstable();
+    lines.join("\n")
+}
+
+#[test]
+fn durations_are_counted_by_route_and_never_by_path() {
+    let found = recorded(async {
+        for path in ["/posts/1", "/posts/2", "/posts/x", "/fail", "/nowhere/7"] {
+            get(&app(), path).await;
+        }
+        let invented = Request::builder().method("INVENT").uri("/fail");
+        ask(&app(), invented.body(Body::empty()).unwrap()).await;
+    });
+    insta::assert_snapshot!(found);
+}
+
+#[test]
+fn a_request_whose_client_leaves_is_counted_too() {
+    let found = recorded(async {
+        let hang = Router::new().route("/hang", get_route(std::future::pending::<()>));
+        let app = ServiceLayer::new("a").wrap(hang);
+        let call = get(&app, "/hang");
+        assert!(
+            tokio::time::timeout(std::time::Duration::from_millis(1), call)
+                .await
+                .is_err()
+        );
+    });
+    assert!(
+        found.contains(r#"http_response_status_code="499""#),
+        "{found}"
+    );
+}
+
+#[test]
+fn the_state_of_each_worker_is_a_gauge() {
+    let found = recorded(async {
+        let mut supervisor = Supervisor::builder("content-service").build().unwrap();
+        for name in ["relay", "relay"] {
+            supervisor.spawn(worker_fn(name, |shutdown: Shutdown| async move {
+                shutdown.requested().await;
+                Ok(())
+            }));
+        }
+        supervisor.shutdown().await.unwrap();
+    });
+    insta::assert_snapshot!(found, @r#"
+    nova_worker_state{service="content-service",worker="relay"} 2
+    nova_worker_state{service="content-service",worker="relay-2"} 2
+    "#);
+}

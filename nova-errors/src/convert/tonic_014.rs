@@ -103,13 +103,12 @@ fn from_transport(status: Status) -> ServiceError {
         ServiceError::Timeout("gRPC call".into())
     } else if connecting {
         ServiceError::ServiceUnavailable("connect".into()).with_effect(Effect::None)
+    } else if kind_of(status.code()) == ErrorKind::Internal {
+        ServiceError::Upstream("gRPC call".into())
     } else {
-        match kind_of(status.code()) {
-            ErrorKind::Cancelled => ServiceError::Cancelled("gRPC call".into()),
-            ErrorKind::Internal => ServiceError::Upstream("gRPC call".into()),
-            // Without an answer of the service the code is the transport's guess.
-            _ => ServiceError::ServiceUnavailable("gRPC call".into()),
-        }
+        // Without an answer of the service the code is the transport's guess: a connection that
+        // broke reads as CANCELLED or UNKNOWN.
+        ServiceError::ServiceUnavailable("gRPC call".into())
     };
     error.with_origin(Origin::Transport).with_source(status)
 }

@@ -1,0 +1,95 @@
+use std::time::Duration;
+
+use nova_errors::{
+    Effect, ErrorKind, FailedAttempt, RetryDecision, RetryOn, RetryPolicy, ServiceError,
+};
+use nova_models::{CallContext, TraceContext, headers};
+use tokio::time::{Instant, sleep, timeout_at};
+use tonic::metadata::AsciiMetadataValue;
+use tonic::transport::Channel;
+use tonic::{Request, Response, Status};
+
+use crate::proto::auth_service_client::AuthServiceClient;
+
+/// Calls of the service with a deadline. All of them only read, so that a lost connection is tried again.
+#[derive(Debug, Clone)]
+pub(crate) struct Unary {
+    client: AuthServiceClient<Channel>,
+    timeout: Duration,
+}
+
+impl Unary {
+    pub(crate) fn new(client: AuthServiceClient<Channel>, timeout: Duration) -> Self {
+        Self { client, timeout }
+    }
+
+    /// When a call that is made now must be over: the caller's deadline counts where it is earlier.
+    pub(crate) fn deadline(&self) -> Instant {
+        let own = Instant::now() + self.timeout;
+        CallContext::current()
+            .and_then(|context| context.deadline)
+            .map_or(own, |callers| own.min(Instant::from_std(callers.instant())))
+    }
+
+    /// Sends `message` until it is answered, at most until `deadline`.
+    pub(crate) async fn call<Q, R>(
+        &self,
+        deadline: Instant,
+        message: Q,
+        send: impl AsyncFn(AuthServiceClient<Channel>, Request<Q>) -> Result<Response<R>, Status>,
+    ) -> Result<R, ServiceError>
+    where
+        Q: Clone,
+    {
+        const POLICY: RetryPolicy = RetryPolicy::standard();
+        let policy = POLICY.retry_on(RetryOn::kinds([ErrorKind::ServiceUnavailable]));
+        let context = CallContext::current();
+        for attempt in 1.. {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let mut request = Request::new(message.clone());
+            request.set_timeout(left);
+            if let Some(context) = &context {
+                hand_on(context, &mut request);
+            }
+            let error = match timeout_at(deadline, send(self.client.clone(), request)).await {
+                Ok(Ok(response)) => return Ok(response.into_inner()),
+                Ok(Err(status)) => ServiceError::from(status).with_attempts(attempt),
+                Err(_) => break,
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            let failed = FailedAttempt::number(attempt)
+                .idempotent(true)
+                .time_left(left);
+            match policy.decide(&error, failed, fastrand::u64(..)) {
+                RetryDecision::RetryAfter(wait) => sleep(wait).await,
+                RetryDecision::Stop(_) => return Err(error),
+            }
+        }
+        Err(timed_out())
+    }
+}
+
+/// The deadline of a call is over. What it asked for changed nothing.
+pub(crate) fn timed_out() -> ServiceError {
+    ServiceError::Timeout("call of the auth service".into()).with_effect(Effect::None)
+}
+
+fn hand_on<Q>(context: &CallContext, request: &mut Request<Q>) {
+    let trace = context.trace.as_ref();
+    let values = [
+        (headers::REQUEST_ID, context.request_id.as_deref()),
+        (headers::TRACEPARENT, trace.map(TraceContext::traceparent)),
+        (
+            headers::TRACESTATE,
+            trace.and_then(TraceContext::tracestate),
+        ),
+    ];
+    for (name, value) in values {
+        if let Some(value) = value.and_then(|value| AsciiMetadataValue::try_from(value).ok()) {
+            request.metadata_mut().insert(name, value);
+        }
+    }
+}

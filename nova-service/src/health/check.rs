@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -13,6 +14,7 @@ type CheckFn = dyn Fn() -> BoxFuture<'static, Result<(), ServiceError>> + Send +
 pub(super) struct Check {
     severity: HealthState,
     run: Box<CheckFn>,
+    failing: AtomicBool,
 }
 
 impl Check {
@@ -24,6 +26,7 @@ impl Check {
         Self {
             severity,
             run: Box::new(move || Box::pin(check())),
+            failing: AtomicBool::new(false),
         }
     }
 
@@ -38,15 +41,24 @@ impl Check {
                 format!("no answer within {timeout:?}").into(),
             )),
         };
+        // Probes come every few seconds: the log has the changes only.
+        let failed_before = self.failing.swap(outcome.is_err(), Ordering::Relaxed);
         let latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         match outcome {
-            Ok(()) => DependencyHealth {
-                status: HealthState::Healthy,
-                latency_ms,
-                message: None,
-            },
+            Ok(()) => {
+                if failed_before {
+                    tracing::info!(dependency = name, "health check passes again");
+                }
+                DependencyHealth {
+                    status: HealthState::Healthy,
+                    latency_ms,
+                    message: None,
+                }
+            }
             Err(error) => {
-                tracing::warn!(dependency = name, error = %Chain(&error), "health check failed");
+                if !failed_before {
+                    tracing::warn!(dependency = name, error = %Chain(&error), "health check failed");
+                }
                 DependencyHealth {
                     status: self.severity,
                     latency_ms,

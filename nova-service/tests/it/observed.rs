@@ -1,6 +1,7 @@
 //! What logs and metrics show of requests.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -9,7 +10,7 @@ use axum::http::Request;
 use axum::routing::{get as get_route, post};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use nova_errors::ServiceError;
-use nova_service::{Json, Path, ServiceLayer, Shutdown, Supervisor, worker_fn};
+use nova_service::{Health, Json, Path, ServiceLayer, Shutdown, Supervisor, worker_fn};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::answer::{ask, get};
@@ -84,6 +85,37 @@ async fn an_error_is_logged_once_with_its_causes_and_the_request() {
         text.contains("ERROR") && text.contains(r#"request_id="req-1""#),
         "{text}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_fails_is_logged_when_it_begins_and_when_it_ends() {
+    let lines = Lines::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(lines.clone())
+        .with_ansi(false)
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let broken = Arc::new(AtomicBool::new(true));
+    let health = Health::new("content-service", "1").peer("broker", {
+        let broken = broken.clone();
+        move || {
+            let broken = broken.load(Ordering::Relaxed);
+            async move {
+                if broken {
+                    return Err(ServiceError::ServiceUnavailable("no broker".into()));
+                }
+                Ok(())
+            }
+        }
+    });
+    for probe in 0..6 {
+        broken.store(probe < 3, Ordering::Relaxed);
+        health.check().await;
+        tokio::time::advance(2 * Health::CACHE).await;
+    }
+    let text = lines.text();
+    assert_eq!(text.matches("no broker").count(), 1, "{text}");
+    assert_eq!(text.matches("passes again").count(), 1, "{text}");
 }
 
 #[tokio::test]

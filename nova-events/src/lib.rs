@@ -1,0 +1,135 @@
+//! Event schemas, the record format, the publisher, and the consumer runtime.
+//!
+//! An event is a typed payload ([`DomainEvent`]); what else there is to say about it goes into the
+//! record's headers ([`EventRecord`], [`EventMetadata`]). The events of the platform are in [`content`],
+//! [`identity`] and [`social`]; your own are a type and a small `impl` away.
+//!
+//! With the feature `kafka`, `KafkaPublisher` sends records in order, pipelined, to the partitions that every
+//! other client would choose; and `EventConsumer` runs an async function for each event: at least once, in order within a
+//! key, keys side by side, with retries, deduplication and dead letters.
+//!
+//! ```
+//! # #[cfg(all(feature = "kafka", feature = "test-util"))]
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+//! use nova_errors::ServiceError;
+//! use nova_events::social::FollowCreated;
+//! use nova_events::{
+//!     Event, EventConsumer, EventRecord, MemoryIdempotency, NewEvent, Outcome, ReceivedRecord,
+//!     TopicPrefix,
+//! };
+//! use uuid::Uuid;
+//!
+//! async fn notify(event: Event<FollowCreated>) -> Result<(), ServiceError> {
+//!     println!("{} has a new follower", event.followee_id);
+//!     Ok(())
+//! }
+//!
+//! let consumer = EventConsumer::builder()
+//!     .brokers("localhost:9092")
+//!     .group("notification-service-group")
+//!     .topics(["nova.social.events"])
+//!     .on(|event: Event<FollowCreated>| notify(event))
+//!     .idempotency(MemoryIdempotency::default())
+//!     .build()?;
+//!
+//! // A service hands it to its supervisor; a test delivers a record, without a broker.
+//! let event = NewEvent::new(&FollowCreated {
+//!     follower_id: Uuid::from_u128(1),
+//!     followee_id: Uuid::from_u128(2),
+//!     created_at: "2025-10-28T00:00:00Z".parse().unwrap(),
+//! })?;
+//! let topic = TopicPrefix::default().topic_for(event.aggregate_type())?;
+//! let record = EventRecord::from_event(&event, None, topic);
+//! let received = ReceivedRecord::new(record, 0, 42);
+//! assert_eq!(consumer.deliver(received.clone()).await, Outcome::Handled);
+//! assert_eq!(consumer.deliver(received).await, Outcome::Duplicate);
+//! # Ok::<(), ServiceError>(())
+//! # }).unwrap();
+//! ```
+//!
+//! # What a handler has to know
+//!
+//! It may run more than once for an event: after a failure, a time-out, a crash or a rebalance. An
+//! [`IdempotencyStore`] keeps what was confirmed from running again; between the effect and the confirmation there is
+//! a moment in which a crash makes it run twice, so an effect that must not be doubled belongs into the same transaction as
+//! its mark. A deletion is terminal: an update of a deleted aggregate that comes late changes nothing.
+//!
+//! An error that [may pass](nova_errors::ServiceError::is_retryable) is tried again; any other sends the record to
+//! the dead letters at once.
+//!
+//! # Bounds
+//!
+//! | what | default | set by |
+//! |---|---|---|
+//! | handlers at once | 64 | `concurrency` |
+//! | records of a partition beyond the first that is not done | 1000 | `partition_window` |
+//! | bytes in flight | 64 MiB | `max_in_flight_bytes` |
+//! | bytes that the client reads ahead | 16 MiB | `setting("queued.max.messages.kbytes", …)` |
+//! | one run of a handler | 30 s | `handler_timeout` |
+//! | attempts | 10, waits up to 30 s | `retry` |
+//! | drain at a shutdown or revocation | 5 s | `drain_timeout` |
+//! | events that [`MemoryIdempotency`] remembers | 100 000, for 24 h | `new` |
+//! | records that wait for their acknowledgement | 10 000 or 64 MiB | `max_in_flight`, `max_in_flight_bytes` |
+//! | delivery of a record | 30 s | `delivery_timeout` |
+//! | payload of an event | 960 KiB | – |
+//!
+//! # Metrics
+//!
+//! Through the `metrics` facade: `nova_consumer_handled_total` (`group`, `event_type`, `outcome`),
+//! `nova_consumer_dead_lettered_total` (`group`, `topic`, `code`), `kafka_consumergroup_lag` (`group`, `topic`,
+//! `partition`; records that are not committed), `nova_consumer_lag_seconds` (the same labels; the age of the first
+//! record that was read and is not done), `messaging.process.duration` in seconds, `messaging.client.sent.messages`.
+//!
+//! # Features
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `kafka` | the publisher and the consumer, over librdkafka |
+//! | `test-util` | `RecordingPublisher`, the conformance suites and, with `kafka`, `EmbeddedKafka` and delivery without a broker |
+
+mod catalogue;
+#[cfg(feature = "test-util")]
+pub mod conformance;
+#[cfg(feature = "kafka")]
+mod consumer;
+mod consumer_group;
+mod domain_event;
+mod event;
+mod event_metadata;
+mod event_publisher;
+mod event_record;
+mod field;
+mod idempotency;
+#[cfg(feature = "kafka")]
+mod kafka;
+mod murmur2;
+mod new_event;
+mod received_record;
+mod record_header;
+#[cfg(feature = "test-util")]
+mod recording_publisher;
+mod topic;
+
+pub use catalogue::{content, identity, social};
+#[cfg(feature = "kafka")]
+pub use consumer::Outcome;
+pub use consumer_group::ConsumerGroup;
+pub use domain_event::DomainEvent;
+pub use event::Event;
+pub use event_metadata::EventMetadata;
+pub use event_publisher::{Delivery, DeliveryFuture, EventPublisher};
+pub use event_record::EventRecord;
+pub use idempotency::{Claim, ClaimId, IdempotencyKey, IdempotencyStore, MemoryIdempotency};
+#[cfg(all(feature = "kafka", feature = "test-util"))]
+pub use kafka::EmbeddedKafka;
+#[cfg(feature = "kafka")]
+pub use kafka::{
+    ConsumerHandle, EventConsumer, EventConsumerBuilder, KafkaPublisher, KafkaPublisherBuilder,
+    StartFrom,
+};
+pub use murmur2::murmur2;
+pub use new_event::{EventParts, NewEvent};
+pub use received_record::ReceivedRecord;
+#[cfg(feature = "test-util")]
+pub use recording_publisher::RecordingPublisher;
+pub use topic::{Topic, TopicPrefix};

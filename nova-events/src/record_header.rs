@@ -1,0 +1,14 @@
+//! The names of the record headers: WIRE contract, "Event records".
+
+pub(crate) const EVENT_ID: &str = "event_id";
+pub(crate) const EVENT_TYPE: &str = "event_type";
+pub(crate) const AGGREGATE_TYPE: &str = "aggregate_type";
+pub(crate) const AGGREGATE_ID: &str = "aggregate_id";
+pub(crate) const CREATED_AT: &str = "created_at";
+pub(crate) const SCHEMA_VERSION: &str = "schema_version";
+pub(crate) const SOURCE: &str = "source";
+pub(crate) const SEQ: &str = "seq";
+pub(crate) const CORRELATION_ID: &str = "correlation_id";
+pub(crate) const CAUSATION_ID: &str = "causation_id";
+pub(crate) const TRACEPARENT: &str = "traceparent";
+pub(crate) const TRACESTATE: &str = "tracestate";

@@ -1,0 +1,39 @@
+//! The outbox on SQLite.
+//!
+//! Writing transactions begin as such (`BEGIN IMMEDIATE`): one that began as a reader can be
+//! refused when it comes to write, without a wait.
+
+mod enqueue;
+mod leases;
+mod migrate;
+mod outcomes;
+mod read;
+mod repository;
+
+use nova_errors::ServiceError;
+use nova_events::NewEvent;
+use sqlx::{Sqlite, SqlitePool, Transaction};
+
+use crate::OutboxDatabase;
+
+pub use repository::SqliteOutboxRepository;
+
+impl crate::database::sealed::Sealed for Sqlite {}
+
+impl OutboxDatabase for Sqlite {
+    type Repository = SqliteOutboxRepository;
+
+    #[cfg(feature = "test-util")]
+    const EXPIRE_LEASES: &'static str = "UPDATE outbox_relays SET expires_at = 0; UPDATE outbox_leases SET expires_at = 0 WHERE owner IS NOT NULL";
+
+    async fn insert<'a>(
+        tx: &'a mut Transaction<'_, Self>,
+        events: &'a [NewEvent],
+    ) -> Result<(), sqlx::Error> {
+        enqueue::insert(tx, events).await
+    }
+
+    async fn migrate(pool: &SqlitePool) -> Result<(), ServiceError> {
+        migrate::migrate(pool).await
+    }
+}

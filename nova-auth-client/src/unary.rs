@@ -7,7 +7,7 @@ use nova_models::{CallContext, TraceContext, headers};
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::Channel;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 use crate::proto::auth_service_client::AuthServiceClient;
 
@@ -56,6 +56,12 @@ impl Unary {
             }
             let error = match timeout_at(deadline, send(self.client.clone(), request)).await {
                 Ok(Ok(response)) => return Ok(response.into_inner()),
+                // The service's timer, or a proxy's, may strike before the one here.
+                Ok(Err(status))
+                    if status.code() == Code::Cancelled && Instant::now() >= deadline =>
+                {
+                    break;
+                }
                 Ok(Err(status)) => ServiceError::from(status).with_attempts(attempt),
                 Err(_) => break,
             };
@@ -91,5 +97,27 @@ fn hand_on<Q>(context: &CallContext, request: &mut Request<Q>) {
         if let Some(value) = value.and_then(|value| AsciiMetadataValue::try_from(value).ok()) {
             request.metadata_mut().insert(name, value);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_is_cancelled_at_its_deadline_has_timed_out() {
+        let channel = Channel::from_static("http://127.0.0.1:1").connect_lazy();
+        let unary = Unary::new(AuthServiceClient::new(channel), Duration::from_secs(1));
+        let deadline = unary.deadline();
+        let cancelled_at = async |at: Instant| {
+            let send = async |_, _: Request<()>| {
+                tokio::time::sleep_until(at).await;
+                Err::<Response<()>, _>(Status::cancelled("stream closed"))
+            };
+            unary.call(deadline, (), send).await.unwrap_err().kind()
+        };
+        let early = deadline - Duration::from_millis(500);
+        assert_eq!(cancelled_at(early).await, ErrorKind::Cancelled);
+        assert_eq!(cancelled_at(deadline).await, ErrorKind::Timeout);
     }
 }

@@ -42,6 +42,7 @@ pub struct CommandCall<'a, C> {
     endpoint: &'a str,
     command: C,
     idempotency: Idempotency,
+    idempotency_key: Option<Cow<'static, str>>,
     deadline: Option<Duration>,
     request_id: Option<RequestId>,
 }
@@ -59,6 +60,7 @@ impl<'a, C: Serialize> CommandCall<'a, C> {
             endpoint,
             command,
             idempotency: Idempotency::Unsafe,
+            idempotency_key: None,
             deadline: None,
             request_id: None,
         }
@@ -72,11 +74,12 @@ impl<'a, C: Serialize> CommandCall<'a, C> {
 
     /// Says what makes two commands the same command: 1 to 255 printable ASCII characters. The call counts as idempotent, so
     /// the target must do it once per key; without a key of its own a call sends its request id.
-    pub fn idempotency_key(self, key: impl Into<Cow<'static, str>>) -> Self {
-        self.idempotency(Idempotency::Key(key.into()))
+    pub fn idempotency_key(mut self, key: impl Into<Cow<'static, str>>) -> Self {
+        self.idempotency_key = Some(key.into());
+        self
     }
 
-    /// Sets the idempotency as a value.
+    /// Sets the idempotency as a value. With a key the call counts as idempotent anyway.
     pub fn idempotency(mut self, idempotency: Idempotency) -> Self {
         self.idempotency = idempotency;
         self
@@ -144,13 +147,10 @@ impl<'a, C: Serialize> CommandCall<'a, C> {
         let endpoint = EndpointName::new(self.endpoint.to_owned())
             .map_err(|error| error.with_effect(Effect::None))?;
         let deadline = self.overall_deadline(client, context)?;
-        let idempotent = self.idempotency.is_idempotent();
+        let idempotent = self.idempotency.is_idempotent() || self.idempotency_key.is_some();
         let outgoing = Outgoing::new(OutgoingParts {
             uri: client.endpoints.uri(target, &endpoint)?,
-            idempotency_key: match &self.idempotency {
-                Idempotency::Key(key) => Some(key),
-                _ => None,
-            },
+            idempotency_key: self.idempotency_key.as_deref(),
             source: client.source.as_str(),
             trace: &trace(context),
             token: context.token.as_ref(),
@@ -203,6 +203,7 @@ impl<C> fmt::Debug for CommandCall<'_, C> {
             .field("target", &self.target)
             .field("endpoint", &self.endpoint)
             .field("idempotency", &self.idempotency)
+            .field("idempotency_key", &self.idempotency_key)
             .field("deadline", &self.deadline)
             .finish_non_exhaustive()
     }

@@ -56,7 +56,7 @@ pub(crate) fn whole_millis(duration: Duration) -> u64 {
 }
 
 impl From<&ServiceError> for ErrorBody {
-    /// Redacts: the message of an internal kind and all causes stay behind.
+    /// Redacts: the message and the violations of an internal kind and all causes stay behind.
     fn from(error: &ServiceError) -> Self {
         Self {
             code: error.code().to_owned(),
@@ -64,7 +64,7 @@ impl From<&ServiceError> for ErrorBody {
             retryable: error.is_retryable_by_peers(),
             effect: error.effect().as_str().to_owned(),
             retry_after_ms: error.retry_after().map(whole_millis),
-            violations: error.violations().to_vec(),
+            violations: error.public_violations().to_vec(),
         }
     }
 }
@@ -136,7 +136,7 @@ mod tests {
             prop_assert_eq!(back.is_retryable(), retryable);
             prop_assert_eq!(back.effect(), effect);
             prop_assert_eq!(back.retry_after(), error.retry_after());
-            prop_assert_eq!(back.violations(), error.violations());
+            prop_assert_eq!(back.violations(), error.public_violations());
             prop_assert_eq!(back.public_message(), error.public_message());
             prop_assert_eq!(back.origin(), Origin::Remote);
         }
@@ -146,6 +146,7 @@ mod tests {
     fn what_is_internal_stays_inside() {
         for kind in ErrorKind::ALL.into_iter().filter(|kind| kind.is_redacted()) {
             let error = ServiceError::new(kind, "password of db-7 is hunter2")
+                .with_violation(Violation::new("db-7", "hunter2"))
                 .with_source(std::io::Error::other("10.0.0.7 refused"));
             let json = serde_json::to_string(&ErrorBody::from(&error)).unwrap();
             assert!(json.contains("internal error"), "{json}");

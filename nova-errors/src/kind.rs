@@ -170,7 +170,7 @@ impl ErrorKind {
         )
     }
 
-    /// Whether the message of such an error stays in the process: the wire says "internal error".
+    /// Whether the message and the violations of such an error stay in the process: the wire says "internal error".
     #[must_use]
     pub const fn is_redacted(self) -> bool {
         matches!(self, Self::Internal | Self::DataLoss | Self::Upstream)

@@ -26,8 +26,8 @@
 //! ```
 //!
 //! What crosses a process boundary is made by [`ErrorBody`] (command envelopes), [`Problem`]
-//! (RFC 9457) and, with the feature `tonic-014`, `tonic::Status`. Each of them redacts: the message of
-//! an `Internal`, `DataLoss` or `Upstream` error and every cause stay in the process.
+//! (RFC 9457) and, with the feature `tonic-014`, `tonic::Status`. Each of them redacts: the message and
+//! the violations of an `Internal`, `DataLoss` or `Upstream` error and every cause stay in the process.
 //!
 //! # Features
 //!

@@ -71,7 +71,7 @@ fn string_or_blank<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String,
 }
 
 impl From<&ServiceError> for Problem {
-    /// Redacts: the message of an internal kind and all causes stay behind.
+    /// Redacts: the message and the violations of an internal kind and all causes stay behind.
     fn from(error: &ServiceError) -> Self {
         Self {
             type_: about_blank(),
@@ -82,7 +82,7 @@ impl From<&ServiceError> for Problem {
             code: error.code().to_owned(),
             retryable: error.is_retryable_by_peers(),
             retry_after_ms: error.retry_after().map(whole_millis),
-            violations: error.violations().to_vec(),
+            violations: error.public_violations().to_vec(),
         }
     }
 }
@@ -99,7 +99,7 @@ impl Problem {
     /// nor the status names a kind.
     ///
     /// Where the code is not ours the status alone decides, and 502, 503 and 504 count as the word of a
-    /// proxy: origin [`Origin::Transport`].
+    /// proxy: origin [`Origin::Transport`]. What a foreign peer says in words is the error's source, for the log alone.
     #[must_use]
     pub fn into_error(self, status: u16) -> Option<ServiceError> {
         let Some(kind) = ErrorKind::from_code(&self.code) else {
@@ -107,7 +107,7 @@ impl Problem {
             return Some(if self.detail.is_empty() {
                 error
             } else {
-                error.with_message(self.detail)
+                error.with_source(self.detail)
             });
         };
         let mut error = ServiceError::new(kind, self.detail)
@@ -150,6 +150,7 @@ impl ServiceError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Chain;
 
     #[test]
     fn a_problem_has_the_members_of_the_wire_contract() {
@@ -190,6 +191,25 @@ mod tests {
         assert_eq!(problem.type_, "about:blank");
         let error = problem.into_error(404).unwrap();
         assert_eq!(error.kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn what_is_internal_is_not_in_a_problem() {
+        let error = ServiceError::Internal(Violation::new("db", "hunter2").into());
+        let json = serde_json::to_string(&Problem::from(&error)).unwrap();
+        assert!(!json.contains("hunter2"), "{json}");
+    }
+
+    #[test]
+    fn the_words_of_a_foreign_peer_are_for_the_log_alone() {
+        let json = r#"{"code":"E17","detail":"10.0.0.7:8084 refused"}"#;
+        let problem: Problem = serde_json::from_str(json).unwrap();
+        let error = problem.into_error(503).unwrap();
+        assert_eq!(error.public_message(), "status 503");
+        assert_eq!(
+            Chain(&error).to_string(),
+            "status 503: 10.0.0.7:8084 refused"
+        );
     }
 
     #[test]

@@ -7,7 +7,8 @@ use crate::{Backoff, Effect, RetryOn, ServiceError, Violation};
 ///
 /// A policy is pure arithmetic: it has no clock, no runtime and no random source of its own. Whoever runs the attempts asks
 /// [`decide`](Self::decide) after each failure. `Retry-After` is honoured, and where it exceeds the time left the call
-/// fails now instead of waiting in vain.
+/// fails now instead of waiting in vain. Where neither a deadline nor a time limit bounds the call,
+/// [`MAX_RETRY_AFTER`](Self::MAX_RETRY_AFTER) does.
 ///
 /// ```
 /// use std::time::Duration;
@@ -31,6 +32,10 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
+    /// The longest `Retry-After` that is waited for where the call has no deadline and the policy no time limit: 5 minutes.
+    /// A peer that asks for more ends the call, so that no word of its parks a worker for days.
+    pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
+
     /// 3 attempts, full jitter from 50 ms to 2 s, every failure that may pass, no time limit.
     #[must_use]
     pub const fn standard() -> Self {
@@ -116,6 +121,9 @@ impl RetryPolicy {
         }
         let left = self.left(failed);
         let wait = match error.retry_after() {
+            Some(after) if left.is_none() && after > Self::MAX_RETRY_AFTER => {
+                return RetryDecision::Stop(StopReason::NoTimeLeft);
+            }
             // Spread those who were told the same time, but not at the price of the deadline.
             Some(after) => {
                 let spread = after.saturating_add(scale(self.backoff.ceiling(1), random));
@@ -199,7 +207,7 @@ impl FailedAttempt {
     }
 }
 
-/// The answer of a [`RetryPolicy`].
+/// The answer of a [`RetryPolicy`]: there are two and will be no third, so that a `match` needs no wildcard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryDecision {
     /// Try again after this wait.
@@ -218,7 +226,8 @@ pub enum StopReason {
     UnknownEffect,
     /// All attempts were made.
     AttemptsSpent,
-    /// The wait would go past the deadline or the policy's time limit.
+    /// The wait would go past the deadline or the policy's time limit, or without either past
+    /// [`RetryPolicy::MAX_RETRY_AFTER`].
     NoTimeLeft,
 }
 
@@ -271,15 +280,31 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_peer_cannot_park_a_call_that_has_no_deadline() {
+        let policy = RetryPolicy::standard();
+        let failed = FailedAttempt::first().idempotent(true);
+        let longest = unavailable().with_retry_after(RetryPolicy::MAX_RETRY_AFTER);
+        assert_eq!(
+            policy.decide(&longest, failed, 0),
+            RetryDecision::RetryAfter(RetryPolicy::MAX_RETRY_AFTER)
+        );
+        let ages = unavailable().with_retry_after(Duration::from_millis(9_000_000_000_000_000_000));
+        assert_eq!(
+            policy.decide(&ages, failed, 0),
+            RetryDecision::Stop(StopReason::NoTimeLeft)
+        );
+    }
+
     proptest! {
         #[test]
         fn a_retry_is_never_later_than_allowed_and_never_earlier_than_told(
             attempt in 1_u32..6,
             max in 1_u32..6,
-            left in 0_u64..10_000,
+            left in proptest::option::of(0_u64..10_000),
             limit in proptest::option::of(0_u64..10_000),
             elapsed in 0_u64..10_000,
-            after in proptest::option::of(0_u64..10_000),
+            after in proptest::option::of(prop_oneof![0_u64..10_000, any::<u64>()]),
             random: u64,
         ) {
             let mut policy = RetryPolicy::standard().max_attempts(max);
@@ -290,13 +315,18 @@ mod tests {
             if let Some(after) = after {
                 error = error.with_retry_after(Duration::from_millis(after));
             }
-            let failed = FailedAttempt::number(attempt)
+            let mut failed = FailedAttempt::number(attempt)
                 .idempotent(true)
-                .elapsed(Duration::from_millis(elapsed))
-                .time_left(Duration::from_millis(left));
+                .elapsed(Duration::from_millis(elapsed));
+            if let Some(left) = left {
+                failed = failed.time_left(Duration::from_millis(left));
+            }
             if let RetryDecision::RetryAfter(wait) = policy.decide(&error, failed, random) {
                 prop_assert!(attempt < max);
-                prop_assert!(wait < Duration::from_millis(left));
+                prop_assert!(wait <= RetryPolicy::MAX_RETRY_AFTER + Backoff::STANDARD.ceiling(1));
+                if let Some(left) = left {
+                    prop_assert!(wait < Duration::from_millis(left));
+                }
                 if let Some(limit) = limit {
                     prop_assert!(wait + Duration::from_millis(elapsed) < Duration::from_millis(limit));
                 }

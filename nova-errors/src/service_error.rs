@@ -172,6 +172,23 @@ impl ServiceError {
         detail.message().unwrap_or(kind.phrase())
     }
 
+    /// The violations that may be said outside the process: none for the kinds whose message stays inside.
+    ///
+    /// ```
+    /// use nova_errors::{ServiceError, Violation};
+    ///
+    /// let broken = Violation::new("limit", "expected 1 to 100");
+    /// assert_eq!(ServiceError::Validation(broken.clone().into()).public_violations().len(), 1);
+    /// assert!(ServiceError::Internal(broken.into()).public_violations().is_empty());
+    /// ```
+    #[must_use]
+    pub fn public_violations(&self) -> &[Violation] {
+        if self.kind().is_redacted() {
+            return &[];
+        }
+        self.violations()
+    }
+
     /// The rules that the request breaks.
     #[must_use]
     pub fn violations(&self) -> &[Violation] {

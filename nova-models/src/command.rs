@@ -1,5 +1,3 @@
-use std::borrow::Cow;
-
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -32,7 +30,10 @@ pub trait Command: Serialize {
 }
 
 /// Whether a command may be sent again when nobody knows if it took effect.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+///
+/// That is a property of the type. A key under which the target does it once is one of each call, so that it is given there:
+/// in a constant all commands of a type would share it, and get the answer of the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Idempotency {
     /// It may not: a second time can do harm.
@@ -40,14 +41,12 @@ pub enum Idempotency {
     Unsafe,
     /// It changes nothing, or comes to the same however often it is done.
     Safe,
-    /// The target does it once per key: it keeps the answer and gives it again.
-    Key(Cow<'static, str>),
 }
 
 impl Idempotency {
     /// Whether doing the same again has the effect of doing it once.
     #[must_use]
-    pub const fn is_idempotent(&self) -> bool {
+    pub const fn is_idempotent(self) -> bool {
         !matches!(self, Self::Unsafe)
     }
 }

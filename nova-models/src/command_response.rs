@@ -28,6 +28,7 @@ pub struct CommandResponse<T> {
 /// The `error` of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
+#[non_exhaustive]
 pub enum ResponseError {
     /// As the wire contract has it.
     Body(ErrorBody),

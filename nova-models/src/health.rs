@@ -30,9 +30,10 @@ pub struct DependencyHealth {
     pub message: Option<String>,
 }
 
-/// Three degrees of health; the order is from good to bad, so that `max` gives the worst.
+/// Degrees of health; the order is from good to bad, so that `max` gives the worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum HealthState {
     /// All is well.
     Healthy,
@@ -40,6 +41,9 @@ pub enum HealthState {
     Degraded,
     /// It can't do its work.
     Unhealthy,
+    /// A word that this version does not know; it counts as the worst. Everything else can still be read.
+    #[serde(other)]
+    Unknown,
 }
 
 #[cfg(test)]
@@ -87,5 +91,14 @@ mod tests {
           }
         }
         "#);
+    }
+
+    #[test]
+    fn a_degree_from_a_later_version_hides_nothing_else() {
+        let json = r#"{"status":"sleeping","latency_ms":2}"#;
+        let health: DependencyHealth = serde_json::from_str(json).unwrap();
+        assert_eq!(health.status, HealthState::Unknown);
+        assert_eq!(health.latency_ms, 2);
+        assert!(health.status > HealthState::Unhealthy);
     }
 }

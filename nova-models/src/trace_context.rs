@@ -34,20 +34,22 @@ impl TraceContext {
 
     /// Reads the two headers.
     ///
+    /// What is handed on is of version 00: what a later version adds, and every flag but "sampled", is left out.
+    ///
     /// # Errors
     ///
     /// `Validation` where `traceparent` is not of version 00's form, which later versions extend. Start a new trace then.
     pub fn parse(traceparent: &str, tracestate: Option<&str>) -> Result<Self, ServiceError> {
-        if !is_traceparent(traceparent) {
+        let Some(traceparent) = canonical(traceparent) else {
             let violation = Violation::new("traceparent", "expected the form of W3C Trace Context");
             return Err(ServiceError::Validation(violation.into()));
-        }
+        };
         let visible = |state: &&str| {
             (1..=Self::MAX_TRACESTATE).contains(&state.len())
                 && state.bytes().all(|c| (0x20..0x7f).contains(&c))
         };
         Ok(Self {
-            traceparent: traceparent.to_owned(),
+            traceparent,
             tracestate: tracestate.filter(visible).map(str::to_owned),
         })
     }
@@ -81,7 +83,8 @@ impl TraceContext {
     }
 }
 
-fn is_traceparent(text: &str) -> bool {
+/// The header in version 00, which is of fixed length.
+fn canonical(text: &str) -> Option<String> {
     let hex = |part: &str, len: usize| {
         part.len() == len
             && part
@@ -90,20 +93,22 @@ fn is_traceparent(text: &str) -> bool {
     };
     let nonzero = |part: &str| part.bytes().any(|c| c != b'0');
     let mut parts = text.splitn(5, '-');
-    let (Some(version), Some(trace), Some(span), Some(flags)) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return false;
-    };
+    let (version, trace, span, flags) =
+        (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let rest = parts.next();
-    hex(version, 2)
+    let is_valid = hex(version, 2)
         && version != "ff"
         && (rest.is_none() || version != "00")
         && hex(trace, 32)
         && nonzero(trace)
         && hex(span, 16)
         && nonzero(span)
-        && hex(flags, 2)
+        && hex(flags, 2);
+    if !is_valid {
+        return None;
+    }
+    let sampled = u8::from_str_radix(flags, 16).ok()? & 1;
+    Some(format!("00-{trace}-{span}-{sampled:02x}"))
 }
 
 #[cfg(test)]
@@ -131,8 +136,17 @@ mod tests {
         for text in bad {
             assert!(TraceContext::parse(text, None).is_err(), "{text:?}");
         }
-        let later = format!("01{}-more", VALID.get(2..).unwrap());
-        assert!(TraceContext::parse(&later, None).is_ok());
+    }
+
+    #[test]
+    fn what_a_later_version_adds_is_not_handed_on() {
+        let ids = VALID.get(2..53).unwrap();
+        let more = "\u{1}".repeat(10_000);
+        for (flags, sampled) in [("01", "01"), ("ff", "01"), ("fe", "00")] {
+            let later = format!("cc{ids}{flags}-{more}");
+            let trace = TraceContext::parse(&later, None).unwrap();
+            assert_eq!(trace.traceparent(), format!("00{ids}{sampled}"));
+        }
     }
 
     #[test]

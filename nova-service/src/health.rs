@@ -178,7 +178,7 @@ async fn ready(State(health): State<Arc<Health>>) -> Response {
     let found = health.check().await;
     let status = match found.status {
         HealthState::Healthy | HealthState::Degraded => StatusCode::OK,
-        HealthState::Unhealthy => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
     };
     answer(status, found)
 }

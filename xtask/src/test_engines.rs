@@ -24,6 +24,9 @@ const PACKAGES: [(&str, &str); 3] = [
     ("nova-platform", "postgres"),
 ];
 
+/// The packages whose whole integration binary runs on PostgreSQL where it is built for it.
+const BUILT_FOR_POSTGRES: [&str; 1] = ["nova-auth-service"];
+
 /// Runs them, on engines that run already or are started for it, and stops those that it started.
 pub(crate) fn run(workspace: &Workspace, filter: Option<&str>) -> Result<Count> {
     let plan = plan(workspace)?;
@@ -92,6 +95,15 @@ fn run_all(workspace: &Workspace, plan: &[Planned], filter: Option<&str>) -> Res
         }
         count += ran;
     }
+    for package in BUILT_FOR_POSTGRES {
+        let mut command = on_engines(workspace, package, "postgres")?;
+        command.args(filter);
+        let ran = test_run::run(&mut command)?;
+        if filter.is_none() && ran.passed + ran.failed == 0 {
+            bail!("{package} has no test that runs on PostgreSQL");
+        }
+        count += ran;
+    }
     if count == Count::default() {
         bail!(
             "no test that needs real engines has `{}` in its name",
@@ -102,19 +114,19 @@ fn run_all(workspace: &Workspace, plan: &[Planned], filter: Option<&str>) -> Res
 }
 
 fn command(workspace: &Workspace, planned: &Planned, filter: Option<&str>) -> Result<Command> {
+    let mut command = on_engines(workspace, &planned.package, planned.features)?;
+    command.args(["--ignored", filter.unwrap_or("engines::")]);
+    Ok(command)
+}
+
+/// The integration binary of a package, with the environment that leads to the engines.
+fn on_engines(workspace: &Workspace, package: &str, features: &str) -> Result<Command> {
     let mut command = program::cargo();
     command
         .current_dir(&workspace.root)
-        .args([
-            "test",
-            "--package",
-            &planned.package,
-            "--features",
-            planned.features,
-        ])
-        .args(["--test", "it", "--", "--ignored"])
+        .args(["test", "--package", package, "--features", features])
         // One at a time: a test may stop the broker.
-        .args(["--test-threads=1", filter.unwrap_or("engines::")])
+        .args(["--test", "it", "--", "--test-threads=1"])
         .envs(engines::environment(workspace)?)
         // For tests that stop an engine: `$NOVA_XTASK engines down kafka`.
         .env(

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use nova_errors::{Effect, ErrorBody, ErrorKind, RetryPolicy, ServiceError};
+use nova_models::Idempotency;
 use tokio::time::Instant;
 
 use crate::fake_transport::{FakeTransport, SECOND, Step, answer, failure, refused, success};
@@ -39,6 +40,19 @@ async fn what_may_have_taken_effect_is_tried_again_only_where_that_is_harmless()
 
         let transport = FakeTransport::new([step(), success("7")]);
         assert_eq!(idempotent(&transport).await.unwrap(), 7);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_makes_a_call_idempotent_whatever_its_type_says() {
+    let transport = FakeTransport::new([answer(503, &[], ""), success("7")]);
+    let client = transport.client();
+    let call = client.command("feed-service", "a", ());
+    let call = call.idempotency_key("order-7");
+    let call = call.idempotency(Idempotency::Unsafe);
+    assert_eq!(call.send::<u8>().await.unwrap(), 7);
+    for sent in transport.sent() {
+        assert_eq!(sent.request.headers()["idempotency-key"], "\"order-7\"");
     }
 }
 

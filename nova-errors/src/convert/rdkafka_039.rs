@@ -5,6 +5,10 @@ use crate::{Effect, Origin, ServiceError};
 impl From<KafkaError> for ServiceError {
     /// Sorted by librdkafka's error code. A full local queue has no effect; everything that the
     /// broker may have seen has an unknown one.
+    ///
+    /// What this service may not do at the broker, or could not prove there, is `Internal`: it is no fault of the caller.
+    /// A topic that the broker does not have is `ServiceUnavailable` with origin [`Origin::Remote`]: it may yet be made,
+    /// and the broker itself is there.
     fn from(error: KafkaError) -> Self {
         let converted = match error.rdkafka_error_code() {
             Some(Code::QueueFull) => {
@@ -38,16 +42,9 @@ impl From<KafkaError> for ServiceError {
                 Self::PayloadTooLarge("record over the broker's limit".into())
             }
             Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => {
-                Self::NotFound("topic".into())
-            }
-            Some(
-                Code::TopicAuthorizationFailed
-                | Code::GroupAuthorizationFailed
-                | Code::ClusterAuthorizationFailed
-                | Code::TransactionalIdAuthorizationFailed,
-            ) => Self::Authorization("Kafka".into()),
-            Some(Code::Authentication | Code::SaslAuthenticationFailed) => {
-                Self::Authentication("Kafka".into())
+                return Self::ServiceUnavailable("Kafka topic".into())
+                    .with_origin(Origin::Remote)
+                    .with_source(error);
             }
             _ => Self::Internal("Kafka".into()),
         };
@@ -67,13 +64,26 @@ mod tests {
             (Code::MessageTimedOut, ErrorKind::Timeout),
             (Code::AllBrokersDown, ErrorKind::ServiceUnavailable),
             (Code::MessageSizeTooLarge, ErrorKind::PayloadTooLarge),
-            (Code::TopicAuthorizationFailed, ErrorKind::Authorization),
+            (Code::TopicAuthorizationFailed, ErrorKind::Internal),
+            (Code::GroupAuthorizationFailed, ErrorKind::Internal),
+            (Code::Authentication, ErrorKind::Internal),
+            (Code::SaslAuthenticationFailed, ErrorKind::Internal),
+            (Code::UnknownTopic, ErrorKind::ServiceUnavailable),
             (Code::Fatal, ErrorKind::Internal),
         ];
         for (code, kind) in cases {
             let error = ServiceError::from(KafkaError::MessageProduction(code));
             assert_eq!(error.kind(), kind, "{code:?}");
             assert!(error.find_source::<KafkaError>().is_some());
+        }
+    }
+
+    #[test]
+    fn a_missing_topic_is_not_a_missing_broker() {
+        for code in [Code::UnknownTopicOrPartition, Code::UnknownTopic] {
+            let error = ServiceError::from(KafkaError::MessageProduction(code));
+            assert!(error.is_retryable(), "{code:?}");
+            assert_eq!(error.origin(), Origin::Remote, "{code:?}");
         }
     }
 }

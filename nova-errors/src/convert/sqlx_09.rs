@@ -1,14 +1,13 @@
-use sqlx::error::{DatabaseError, ErrorKind as SqlKind};
+use sqlx::error::ErrorKind as SqlKind;
 
-use crate::{Effect, Origin, ServiceError};
+use crate::{Origin, ServiceError};
 
 impl From<sqlx::Error> for ServiceError {
     /// Sorted by SQLSTATE (PostgreSQL) or by the extended result code (SQLite). The messages are
     /// fixed phrases: what the database said, constraint names included, is the source.
     ///
-    /// A lost race (serialization failure, deadlock, a busy SQLite) is `Aborted` and without
-    /// effect, as the database has rolled the transaction back. A pool time-out has an unknown effect: the handler may have done
-    /// other things before.
+    /// A lost race (serialization failure, deadlock, a busy SQLite) is `Aborted`. The effect is always unknown: the
+    /// database speaks for one statement or transaction, and the handler may have done other things before.
     fn from(error: sqlx::Error) -> Self {
         let converted = match &error {
             sqlx::Error::RowNotFound => Self::NotFound("row".into()),
@@ -17,7 +16,9 @@ impl From<sqlx::Error> for ServiceError {
             sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => {
                 Self::ServiceUnavailable("database connection".into())
             }
-            sqlx::Error::Database(database) => from_database(database.as_ref()),
+            sqlx::Error::Database(database) => {
+                from_database(&database.kind(), &database.code().unwrap_or_default())
+            }
             _ => Self::Internal("database".into()),
         };
         let origin = match &error {
@@ -28,22 +29,21 @@ impl From<sqlx::Error> for ServiceError {
     }
 }
 
-fn from_database(error: &dyn DatabaseError) -> ServiceError {
-    match error.kind() {
-        SqlKind::UniqueViolation => return ServiceError::Conflict("it exists already".into()),
+fn from_database(kind: &SqlKind, code: &str) -> ServiceError {
+    match kind {
+        SqlKind::UniqueViolation | SqlKind::ExclusionViolation => {
+            ServiceError::Conflict("it exists already".into())
+        }
         SqlKind::ForeignKeyViolation => {
-            return ServiceError::PreconditionFailed("what it refers to does not exist".into());
+            ServiceError::PreconditionFailed("what it refers to does not exist".into())
         }
         SqlKind::NotNullViolation | SqlKind::CheckViolation => {
-            return ServiceError::Validation("a value breaks a rule of the database".into());
+            ServiceError::Validation("a value breaks a rule of the database".into())
         }
-        _ => {}
+        _ => from_sqlstate(code)
+            .or_else(|| from_sqlite(code))
+            .unwrap_or_else(|| ServiceError::Internal("database".into())),
     }
-    let code = error.code();
-    let code = code.as_deref().unwrap_or_default();
-    from_sqlstate(code)
-        .or_else(|| from_sqlite(code))
-        .unwrap_or_else(|| ServiceError::Internal("database".into()))
 }
 
 /// By class, then by code: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
@@ -53,16 +53,16 @@ fn from_sqlstate(code: &str) -> Option<ServiceError> {
     }
     Some(match code {
         // A serialization failure, a deadlock, a lock that was not to be had.
-        "40001" | "40P01" | "55P03" => {
-            ServiceError::Aborted("lost a race in the database".into()).with_effect(Effect::None)
-        }
+        "40001" | "40P01" | "55P03" => ServiceError::Aborted("lost a race in the database".into()),
+        // A write to a primary that has become a standby; the next connection finds the new primary.
+        "25006" => ServiceError::ServiceUnavailable("the database is read-only".into()),
         "57014" => ServiceError::Timeout("database statement".into()),
+        "XX001" | "XX002" => ServiceError::DataLoss("database".into()),
         "42501" => ServiceError::Internal("database privileges".into()),
         _ => match code.get(..2)? {
             "08" | "57" | "53" => ServiceError::ServiceUnavailable("database".into()),
             "22" => ServiceError::Validation("a value does not fit the database".into()),
             "28" => ServiceError::Internal("database login".into()),
-            "XX" => ServiceError::DataLoss("database".into()),
             _ => return None,
         },
     })
@@ -77,9 +77,7 @@ fn from_sqlite(code: &str) -> Option<ServiceError> {
     const NOT_A_DATABASE: u32 = 26;
     let code: u32 = code.parse().ok()?;
     Some(match code & 0xff {
-        BUSY | LOCKED => {
-            ServiceError::Aborted("the database is busy".into()).with_effect(Effect::None)
-        }
+        BUSY | LOCKED => ServiceError::Aborted("the database is busy".into()),
         FULL => ServiceError::ServiceUnavailable("the database is full".into()),
         CORRUPT | NOT_A_DATABASE => ServiceError::DataLoss("database".into()),
         _ => return None,
@@ -90,6 +88,7 @@ fn from_sqlite(code: &str) -> Option<ServiceError> {
 mod tests {
     use super::*;
     use crate::ErrorKind;
+    use sqlx::{Connection, SqliteConnection};
 
     #[test]
     fn sqlstates_lead_to_kinds() {
@@ -101,11 +100,64 @@ mod tests {
             ("53300", ErrorKind::ServiceUnavailable),
             ("08006", ErrorKind::ServiceUnavailable),
             ("22001", ErrorKind::Validation),
+            ("25006", ErrorKind::ServiceUnavailable),
+            ("XX000", ErrorKind::Internal),
+            ("XX001", ErrorKind::DataLoss),
+            ("XX002", ErrorKind::DataLoss),
+            ("42P01", ErrorKind::Internal),
         ];
         for (code, kind) in cases {
-            assert_eq!(from_sqlstate(code).map(|e| e.kind()), Some(kind), "{code}");
+            assert_eq!(from_database(&SqlKind::Other, code).kind(), kind, "{code}");
         }
-        assert!(from_sqlstate("42P01").is_none());
+    }
+
+    #[test]
+    fn an_overlap_that_a_constraint_excludes_is_a_conflict() {
+        let error = from_database(&SqlKind::ExclusionViolation, "23P01");
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+    }
+
+    #[test]
+    fn a_lost_race_says_nothing_of_what_the_handler_did_before() {
+        for code in ["40001", "40P01", "55P03", "5"] {
+            let error = from_database(&SqlKind::Other, code);
+            assert!(error.is_safe_to_retry(true), "{code}");
+            assert!(!error.is_safe_to_retry(false), "{code}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_sqlite_refuses_has_its_kind_and_stays_in_the_source() {
+        let mut db = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        sqlx::raw_sql(
+            "PRAGMA foreign_keys = ON;
+             CREATE TABLE users (name TEXT PRIMARY KEY, age INTEGER NOT NULL CHECK (age > 0));
+             CREATE TABLE posts (author TEXT REFERENCES users);
+             INSERT INTO users VALUES ('ada', 36);",
+        )
+        .execute(&mut db)
+        .await
+        .unwrap();
+        let cases = [
+            ("INSERT INTO users VALUES ('ada', 1)", ErrorKind::Conflict),
+            ("INSERT INTO users VALUES ('bob', 0)", ErrorKind::Validation),
+            (
+                "INSERT INTO users VALUES ('bob', NULL)",
+                ErrorKind::Validation,
+            ),
+            (
+                "INSERT INTO posts VALUES ('bob')",
+                ErrorKind::PreconditionFailed,
+            ),
+            ("SELECT * FROM hunter2", ErrorKind::Internal),
+        ];
+        for (sql, kind) in cases {
+            let error = sqlx::raw_sql(sql).execute(&mut db).await.unwrap_err();
+            let error = ServiceError::from(error);
+            assert_eq!(error.kind(), kind, "{sql}");
+            assert!(!error.to_string().contains("users"), "{error}");
+            assert!(error.find_source::<sqlx::Error>().is_some());
+        }
     }
 
     #[test]

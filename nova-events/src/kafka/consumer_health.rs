@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use nova_errors::{ErrorKind, ServiceError};
+use nova_errors::{ErrorKind, Origin, ServiceError};
 
 /// Whether the consumer is in its group, and what is wrong with its connection, if anything.
 #[derive(Debug, Default)]
@@ -61,5 +61,31 @@ impl Problem {
     /// The client reports an outage once, when it begins.
     fn is_outage(&self) -> bool {
         self.error.kind() == ErrorKind::ServiceUnavailable
+            && self.error.origin() == Origin::Transport
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+
+    fn reported(code: Code) -> ConsumerHealth {
+        let health = ConsumerHealth::default();
+        health.is_well();
+        health.report(KafkaError::MessageConsumption(code).into());
+        health
+    }
+
+    #[test]
+    fn a_broker_that_answers_ends_an_outage_and_brings_no_topic() {
+        let outage = reported(Code::AllBrokersDown);
+        assert!(outage.check().is_err());
+        outage.is_connected();
+        assert!(outage.check().is_ok());
+
+        let missing = reported(Code::UnknownTopicOrPartition);
+        missing.is_connected();
+        assert!(missing.check().is_err());
     }
 }

@@ -62,6 +62,7 @@ pub async fn outbox_store<T: TestOutbox>(make: impl AsyncFn() -> T) {
     reads::a_bucket_is_read_in_order_without_what_is_known(&make().await).await;
     reads::what_a_limit_leaves_out_comes_after_what_it_lets_in(&make().await).await;
     reads::buckets_that_are_not_asked_for_are_not_read(&make().await).await;
+    reads::what_is_due_and_known_does_not_hide_what_else_is_due(&make().await).await;
     reads::numbers_are_not_used_again(&make().await).await;
     reads::a_thousand_held_aggregates_do_not_hide_the_rest(&make().await).await;
     outcomes::what_was_acknowledged_is_gone_whoever_says_so(&make().await).await;

@@ -50,10 +50,12 @@ use crate::{Outbox, OutboxDatabase, OutboxHandle, OutboxPublisher, OutboxStore};
 ///
 /// The aggregates are divided into [64 buckets](crate::Bucket), and each bucket is leased to one relay, by the database's clock. A lease outlasts
 /// the publisher's [delivery time-out](OutboxPublisher::delivery_timeout): by the time that another relay takes a bucket over, what the
-/// last one sent has arrived or never will. A relay checks its own, monotonic clock before it sends, so the clocks of the machines do not matter.
+/// last one sent has arrived or never will. A relay checks its own, monotonic clock before it sends, so the clocks of the relays' machines do not matter.
 ///
-/// There is one hole that no lease can close. A relay that is suspended (a stopped machine, a long pause) between that check and the send wakes up as
-/// if no time had passed, and can send **copies of events that another relay has published since**, late. It can't do more: retries
+/// There is one hole that no lease can close. A relay that is suspended (a stopped process, a long pause) between that check and the send wakes up as
+/// if no time had passed, and can send **copies of events that another relay has published since**, late. So can one whose whole machine
+/// slept, until it renews its leases, at most two poll intervals later: the monotonic clock stands still in a sleeping machine. And so can one whose
+/// database sets its clock forward. It can't do more: retries
 /// and dead letters are refused under its old epoch, and deleting what was acknowledged is right whoever does it. Consumers are protected by
 /// `event_id`, by which they drop what they have handled, and by the header `seq`, which rises within an aggregate: a consumer that keeps the last one
 /// can drop what goes backwards.
@@ -63,7 +65,8 @@ use crate::{Outbox, OutboxDatabase, OutboxHandle, OutboxPublisher, OutboxStore};
 ///
 /// # Bounds
 ///
-/// In memory are at most 64 buckets of twice the batch, and 32 MiB of payloads and one batch; in flight, twice the batch.
+/// In memory are at most 64 buckets of three times the batch, and 32 MiB of payloads and what one read finds: a batch, and a batch of events
+/// whose hold is over. In flight are at most three times the batch.
 /// An idle relay makes at most one query a poll interval. The gauges are counted at most every 5 s.
 pub struct OutboxProcessor {
     store: Arc<dyn OutboxStore>,

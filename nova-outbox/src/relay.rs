@@ -46,7 +46,7 @@ use crate::{
 
 pub(crate) use self::settings::RelaySettings;
 
-/// The payloads in memory above which nothing more is read: 32 MiB, which one more batch can exceed.
+/// The payloads in memory above which nothing more is read: 32 MiB, which one more read can exceed.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
 
 /// How many failures of the store a relay that is to stop puts up with.
@@ -131,7 +131,7 @@ impl Relay {
             }
             if self.stopping {
                 if self.is_drained() {
-                    return self.store.leave(self.id).await;
+                    return operation::limited(self.store.leave(self.id)).await;
                 }
                 if self.store_failures >= STOP_FAILURES {
                     return Err(ServiceError::ServiceUnavailable(
@@ -139,7 +139,7 @@ impl Relay {
                     ));
                 }
             }
-            let next = self.next_timer();
+            let next = self.next_timer(now);
             tokio::select! {
                 biased;
                 () = shutdown.requested(), if !self.stopping => self.stop(),
@@ -322,7 +322,7 @@ impl Relay {
         self.poll_at = now + self.settings.poll;
         let outcome = match done {
             Operation::Renewed { asked_at, tenancy } => {
-                tenancy.map(|tenancy| self.renewed(&tenancy, asked_at))
+                tenancy.map(|tenancy| self.renewed(&tenancy, asked_at, now))
             }
             Operation::Released { leases, result } => {
                 result.map(|()| self.territory.released(&leases))
@@ -368,8 +368,9 @@ impl Relay {
         );
     }
 
-    fn renewed(&mut self, tenancy: &Tenancy, asked_at: Instant) {
-        self.renew_at = asked_at + self.settings.renew;
+    fn renewed(&mut self, tenancy: &Tenancy, asked_at: Instant, now: Instant) {
+        // A database whose renewals take as long as their interval is to get other work too.
+        self.renew_at = (asked_at + self.settings.renew).max(now + self.settings.renew / 2);
         let lost = self
             .territory
             .update(tenancy, asked_at + self.settings.lease);
@@ -420,8 +421,8 @@ impl Relay {
         self.lanes.admit(aggregate, queued)
     }
 
-    fn next_timer(&self) -> Instant {
-        let now = Instant::now();
+    /// When to look again. `now` is when this turn began: what falls due during the turn is not over, but due at once.
+    fn next_timer(&self, now: Instant) -> Instant {
         let waits_for_store = self.store_retry_at.filter(|at| *at > now);
         let resume = self.broker.next_try().filter(|at| *at > now);
         let timers = [

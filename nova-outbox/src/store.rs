@@ -51,7 +51,7 @@ pub trait OutboxStore: Send + Sync + 'static {
     async fn leave(&self, relay: RelayId) -> Result<(), ServiceError>;
 
     /// Reads events that are not known, at most the limit, without those of aggregates on hold; and beside them the events
-    /// whose hold is over, again at most the limit.
+    /// whose hold is over and which are not known either, again at most the limit.
     ///
     /// All that it returns is of one snapshot, and is read from the start of each bucket: what is left out because of the limit
     /// comes after what is returned. Order rests on that. Numbers are not committed in the order in which they were taken, so reading on

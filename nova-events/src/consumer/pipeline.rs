@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use nova_errors::{Chain, FailedAttempt, RetryDecision, RetryPolicy, ServiceError};
+use nova_errors::{Backoff, Chain, FailedAttempt, RetryDecision, RetryPolicy, ServiceError};
 use nova_models::CallContext;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep, timeout};
@@ -102,6 +102,7 @@ impl Pipeline {
             return Some(handled.map(|()| Outcome::Handled));
         };
         let key = IdempotencyKey::new(self.group.clone(), metadata.event_id);
+        let mut failures = 0_u32;
         let (claim, _permit) = loop {
             let permit = self.permit(stop).await?;
             match self.claim(store.as_ref(), &key).await {
@@ -110,6 +111,19 @@ impl Pipeline {
                 Ok(Claim::Held { retry_after }) => {
                     drop(permit);
                     stop.until_drain(sleep(retry_after)).await?;
+                }
+                // A store that is away says nothing about the event, which is to pay no attempt for it.
+                Err(error) if error.is_retryable() => {
+                    drop(permit);
+                    failures = failures.saturating_add(1);
+                    tracing::warn!(
+                        event_id = %metadata.event_id,
+                        failures,
+                        error = %Chain(&error),
+                        "an event could not be claimed; it is tried again"
+                    );
+                    let wait = Backoff::STANDARD.delay(failures, fastrand::u64(..));
+                    stop.until_drain(sleep(wait)).await?;
                 }
                 Err(error) => return Some(Err(error)),
             }

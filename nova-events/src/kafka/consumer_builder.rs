@@ -128,7 +128,8 @@ impl EventConsumerBuilder {
         self
     }
 
-    /// Sets the store that keeps events from being handled again. Without one, a redelivered event is.
+    /// Sets the store that keeps events from being handled again. Without one, a redelivered event is. While the store is
+    /// away events wait for it, which costs them no attempt.
     pub fn idempotency(mut self, store: impl IdempotencyStore) -> Self {
         self.idempotency = Some(Store(Arc::new(store)));
         self
@@ -186,7 +187,7 @@ impl EventConsumerBuilder {
     }
 
     /// Sets how many bytes of records may be in flight, of all partitions. 64 MiB by default, from 1 MiB. It is exceeded
-    /// by one record at most. Beside it the client reads ahead 16 MiB.
+    /// by one record of each partition at most. Beside it the client reads ahead 16 MiB.
     pub const fn max_in_flight_bytes(mut self, bytes: usize) -> Self {
         self.max_in_flight_bytes = bytes;
         self

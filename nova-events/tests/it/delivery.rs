@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use nova_errors::{RetryPolicy, ServiceError};
 use nova_events::{
-    Event, EventConsumer, EventConsumerBuilder, EventRecord, MemoryIdempotency, NewEvent, Outcome,
-    ReceivedRecord, RecordingPublisher,
+    Claim, ClaimId, Event, EventConsumer, EventConsumerBuilder, EventRecord, IdempotencyKey,
+    IdempotencyStore, MemoryIdempotency, NewEvent, Outcome, ReceivedRecord, RecordingPublisher,
 };
 use nova_models::CallContext;
 use tokio::sync::Notify;
@@ -353,6 +354,51 @@ async fn a_record_that_another_handler_has_claimed_is_waited_for() {
             );
         }
     }
+}
+
+/// A store that fails the first claims.
+struct AwayStore {
+    failures: AtomicU32,
+    inner: MemoryIdempotency,
+}
+
+#[async_trait]
+impl IdempotencyStore for AwayStore {
+    async fn claim(&self, key: &IdempotencyKey, lease: Duration) -> Result<Claim, ServiceError> {
+        let left = |failures: u32| failures.checked_sub(1);
+        let (get, set) = (Ordering::SeqCst, Ordering::SeqCst);
+        if self.failures.fetch_update(set, get, left).is_ok() {
+            return Err(away());
+        }
+        self.inner.claim(key, lease).await
+    }
+
+    async fn confirm(&self, key: &IdempotencyKey, claim: ClaimId) -> Result<(), ServiceError> {
+        self.inner.confirm(key, claim).await
+    }
+
+    async fn release(&self, key: &IdempotencyKey, claim: ClaimId) -> Result<(), ServiceError> {
+        self.inner.release(key, claim).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idempotency_store_that_is_away_costs_an_event_no_attempt() {
+    let letters = RecordingPublisher::new();
+    let (builder, runs) = failing(0, away(), &letters);
+    let store = AwayStore {
+        failures: AtomicU32::new(30),
+        inner: MemoryIdempotency::default(),
+    };
+    let consumer = builder
+        .retry(RetryPolicy::never())
+        .idempotency(store)
+        .build()
+        .unwrap();
+    let record = received(record(TOPIC, &probe("a", 1)));
+    assert_eq!(consumer.deliver(record).await, Outcome::Handled);
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
+    assert!(letters.records().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

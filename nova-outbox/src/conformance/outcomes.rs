@@ -134,7 +134,8 @@ pub(super) async fn an_old_epoch_can_neither_hold_nor_release_nor_bury(outbox: &
         }],
         ..Outcomes::default()
     };
-    outbox.store().settle(old_relay, &outcomes).await.unwrap();
+    let settled = outbox.store().settle(old_relay, &outcomes).await.unwrap();
+    assert_eq!(settled, Settled::default());
     assert!(read_all(outbox).await.events.is_empty());
 }
 
@@ -155,7 +156,8 @@ pub(super) async fn a_hold_whose_event_is_gone_is_an_orphan(outbox: &impl TestOu
         released: vec![Release { key: first, epoch }],
         ..Outcomes::default()
     };
-    outbox.store().settle(relay, &outcomes).await.unwrap();
+    let settled = outbox.store().settle(relay, &outcomes).await.unwrap();
+    assert_eq!(settled.released, [first]);
     let batch = read_all(outbox).await;
     assert_eq!(batch.events.len(), 1);
     assert!(batch.orphans.is_empty());

@@ -102,6 +102,32 @@ pub(super) async fn numbers_are_not_used_again(outbox: &impl TestOutbox) {
     assert!(next[0].key.seq > first[1].key.seq);
 }
 
+pub(super) async fn what_is_due_and_known_does_not_hide_what_else_is_due(outbox: &impl TestOutbox) {
+    let (relay, leases) = relay(outbox).await;
+    outbox
+        .enqueue((0..4).map(|n| event(&format!("a{n}"), n)).collect())
+        .await;
+    let rows = read_all(outbox).await.events;
+    let keys: Vec<_> = rows.iter().map(|row| row.key).collect();
+    let outcomes = Outcomes {
+        held: keys
+            .iter()
+            .map(|key| failure(*key, epoch(&leases, *key), Duration::ZERO))
+            .collect(),
+        ..Outcomes::default()
+    };
+    outbox.store().settle(relay, &outcomes).await.unwrap();
+    let buckets: Vec<_> = Bucket::all().collect();
+    let mut known = Vec::new();
+    for left in [2, 2, 0] {
+        let request = ReadRequest::new(&buckets, &known, 2);
+        let batch = outbox.store().read(request).await.unwrap();
+        assert!(batch.events.is_empty());
+        assert_eq!(batch.due.len(), left);
+        known.extend(batch.due.iter().map(|row| row.key.seq));
+    }
+}
+
 pub(super) async fn a_thousand_held_aggregates_do_not_hide_the_rest(outbox: &impl TestOutbox) {
     let (relay, leases) = relay(outbox).await;
     let poison = (0..1000).map(|n| event(&format!("poison-{n}"), n));

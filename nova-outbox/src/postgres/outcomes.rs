@@ -14,7 +14,8 @@ const RELEASE: &str = "
     )
     DELETE FROM outbox_retries r
     USING unnest($2::int2[], $3::int8[], $4::int8[]) AS k (bucket, seq, epoch) JOIN fence USING (bucket, epoch)
-    WHERE r.bucket = k.bucket AND r.seq = k.seq";
+    WHERE r.bucket = k.bucket AND r.seq = k.seq
+    RETURNING r.bucket, r.seq";
 
 const HOLD: &str = "
     WITH fence AS (
@@ -63,7 +64,7 @@ pub(super) async fn settle(
         acknowledge(connection, &outcomes.acknowledged).await?;
     }
     if !outcomes.released.is_empty() {
-        release(connection, relay, &outcomes.released).await?;
+        settled.released = release(connection, relay, &outcomes.released).await?;
     }
     if !outcomes.held.is_empty() {
         settled.held = hold(connection, relay, &outcomes.held).await?;
@@ -88,16 +89,16 @@ async fn release(
     connection: &mut PgConnection,
     relay: RelayId,
     holds: &[Release],
-) -> Result<(), sqlx::Error> {
-    sqlx::query(RELEASE)
+) -> Result<Vec<EventKey>, sqlx::Error> {
+    let rows = sqlx::query(RELEASE)
         .bind(relay.as_uuid())
         .bind(column(holds, |h| h.key.bucket.number()))
         .bind(column(holds, |h| h.key.seq))
         .bind(column(holds, |h| h.epoch))
         .persistent(false)
-        .execute(connection)
+        .fetch_all(connection)
         .await?;
-    Ok(())
+    keys(&rows)
 }
 
 async fn hold(

@@ -11,7 +11,7 @@ const READ: &str = "
         e.id, e.event_type, e.payload, e.schema_version, e.source, e.correlation_id, e.causation_id,
         e.traceparent, e.tracestate, e.created_at, extract(epoch FROM now() - e.created_at)::float8 AS age
     FROM outbox_retries r LEFT JOIN outbox_events e ON e.bucket = r.bucket AND e.seq = r.seq
-    WHERE r.hold_until <= now() AND r.bucket = ANY ($1)
+    WHERE r.hold_until <= now() AND r.bucket = ANY ($1) AND r.seq <> ALL ($2::int8[])
     ORDER BY r.hold_until
     LIMIT $3)
     UNION ALL

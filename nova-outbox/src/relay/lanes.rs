@@ -18,6 +18,9 @@ pub(super) struct Lanes {
     lanes: HashMap<Arc<Aggregate>, Lane>,
     /// The lanes whose first event may go out, longest waiting first.
     ready: VecDeque<Arc<Aggregate>>,
+    /// Those whose first event did not get out when it was tried: they go after the others, so that what cannot be delivered
+    /// for now does not keep the rest from being tried.
+    tried: VecDeque<Arc<Aggregate>>,
     /// The lanes that wait for an outcome to be recorded, by the event that it is of.
     settling: HashMap<i64, Arc<Aggregate>>,
     /// The rows in memory, by bucket.
@@ -34,7 +37,7 @@ struct Lane {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// In the ready queue.
+    /// In one of the queues.
     Ready,
     /// The first event is on its way.
     InFlight,
@@ -130,7 +133,7 @@ impl Lanes {
 
     /// Takes the next event that may go out. Its lane lets no other out until it is told what became of it.
     pub(super) fn take_ready(&mut self) -> Option<(Arc<Aggregate>, Queued)> {
-        while let Some(aggregate) = self.ready.pop_front() {
+        while let Some(aggregate) = self.ready.pop_front().or_else(|| self.tried.pop_front()) {
             if let Some(lane) = self.lanes.get_mut(&aggregate)
                 && lane.state == State::Ready
                 && let Some(first) = lane.queue.front()
@@ -176,11 +179,11 @@ impl Lanes {
         }
     }
 
-    /// The event on its way did not get out: it is first again.
+    /// The event on its way did not get out: it is the first of its lane again, and its lane the last.
     pub(super) fn put_back(&mut self, aggregate: &Arc<Aggregate>) {
         if let Some(lane) = self.lanes.get_mut(aggregate) {
             lane.state = State::Ready;
-            self.ready.push_front(Arc::clone(aggregate));
+            self.tried.push_back(Arc::clone(aggregate));
         }
     }
 
@@ -232,7 +235,7 @@ impl Lanes {
 
     /// How many aggregates wait to let an event out.
     pub(super) fn ready(&self) -> usize {
-        self.ready.len()
+        self.ready.len() + self.tried.len()
     }
 
     /// The payloads in memory, in bytes.
@@ -336,6 +339,22 @@ mod tests {
         assert_eq!(take(&mut lanes).unwrap().1, 1);
         lanes.acknowledged(&a, key("a", 1), false);
         assert_eq!(take(&mut lanes).unwrap().1, 2);
+    }
+
+    #[tokio::test]
+    async fn what_did_not_get_out_is_tried_again_after_what_was_not_tried() {
+        let mut lanes = Lanes::default();
+        admit(&mut lanes, "a", 1, false);
+        admit(&mut lanes, "b", 2, false);
+        let (a, _) = take(&mut lanes).unwrap();
+        lanes.put_back(&a);
+        admit(&mut lanes, "c", 3, false);
+        assert_eq!(lanes.ready(), 3);
+        let order: Vec<_> = std::iter::from_fn(|| take(&mut lanes)).collect();
+        assert_eq!(
+            order.iter().map(|(_, seq)| *seq).collect::<Vec<_>>(),
+            [2, 3, 1]
+        );
     }
 
     #[tokio::test]

@@ -87,7 +87,7 @@ pub(super) fn settle(relay: RelayId, outcomes: Outcomes) -> impl FnOnce(Store) -
     }
 }
 
-async fn limited<T>(
+pub(super) async fn limited<T>(
     operation: impl Future<Output = Result<T, ServiceError>>,
 ) -> Result<T, ServiceError> {
     tokio::time::timeout(TIME_LIMIT, operation)

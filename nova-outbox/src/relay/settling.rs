@@ -96,6 +96,9 @@ impl Relay {
         for release in &outcomes.released {
             self.lanes.settled(release.key);
             self.territory.mark_bucket_unread(release.key.bucket);
+            if !settled.released.contains(&release.key) {
+                self.refused(release.key);
+            }
         }
         for key in &outcomes.acknowledged {
             self.lanes.forget(*key);
@@ -133,7 +136,8 @@ impl Relay {
         }
     }
 
-    /// A failure was not recorded: the bucket has another owner, or the event is gone.
+    /// Something was not recorded: the bucket has another owner, or the event or the hold is gone. The leases say which, before it is
+    /// tried again.
     fn refused(&mut self, key: EventKey) {
         self.territory.mark_bucket_unread(key.bucket);
         self.renew_at = Instant::now();

@@ -13,7 +13,8 @@ const RELEASE: &str = "
         SELECT l.bucket, k.value ->> 1 FROM json_each(?2) k
         JOIN outbox_leases l ON l.bucket = k.value ->> 0 AND l.epoch = k.value ->> 2
         WHERE l.owner = ?1
-    )";
+    )
+    RETURNING bucket, seq";
 
 const HOLD: &str = "
     INSERT INTO outbox_retries (bucket, aggregate_type, aggregate_id, seq, attempts, hold_until, last_error)
@@ -56,7 +57,7 @@ pub(super) async fn settle(
             .await?;
     }
     if !outcomes.released.is_empty() {
-        release(connection, relay, &outcomes.released).await?;
+        settled.released = release(connection, relay, &outcomes.released).await?;
     }
     if !outcomes.held.is_empty() {
         settled.held = record(HOLD, connection, relay, &outcomes.held).await?;
@@ -83,17 +84,17 @@ async fn release(
     connection: &mut SqliteConnection,
     relay: RelayId,
     holds: &[Release],
-) -> Result<(), sqlx::Error> {
+) -> Result<Vec<EventKey>, sqlx::Error> {
     let holds: Vec<(i16, i64, i64)> = holds
         .iter()
         .map(|hold| (hold.key.bucket.number(), hold.key.seq, hold.epoch))
         .collect();
-    sqlx::query(RELEASE)
+    let rows = sqlx::query(RELEASE)
         .bind(relay.as_uuid().hyphenated())
         .bind(Json(holds))
-        .execute(connection)
+        .fetch_all(connection)
         .await?;
-    Ok(())
+    keys(&rows)
 }
 
 async fn record(
@@ -121,6 +122,10 @@ async fn record(
         .bind(Json(failures))
         .fetch_all(connection)
         .await?;
+    keys(&rows)
+}
+
+fn keys(rows: &[SqliteRow]) -> Result<Vec<EventKey>, sqlx::Error> {
     let keys: Result<Vec<Option<EventKey>>, _> = rows.iter().map(key).collect();
     Ok(keys?.into_iter().flatten().collect())
 }

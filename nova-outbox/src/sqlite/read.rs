@@ -15,7 +15,7 @@ const DUE: &str = "
         unixepoch('now', 'subsec') - unixepoch(e.created_at, 'subsec') AS age
     FROM outbox_retries r LEFT JOIN outbox_events e ON e.seq = r.seq
     WHERE r.hold_until <= CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)
-        AND r.bucket IN (SELECT value FROM json_each(?1))
+        AND r.bucket IN (SELECT value FROM json_each(?1)) AND r.seq NOT IN (SELECT value FROM json_each(?3))
     ORDER BY r.hold_until
     LIMIT ?2";
 
@@ -62,6 +62,7 @@ pub(super) async fn read(
     let due = sqlx::query(DUE)
         .bind(Json(&buckets))
         .bind(request.limit)
+        .bind(Json(request.known))
         .fetch_all(&mut *connection)
         .await?;
     for row in due {

@@ -93,4 +93,6 @@ pub struct Settled {
     pub held: Vec<EventKey>,
     /// The events that were moved to the dead letters, likewise.
     pub dead: Vec<EventKey>,
+    /// The holds that were ended. One that is missing was refused, or is gone.
+    pub released: Vec<EventKey>,
 }

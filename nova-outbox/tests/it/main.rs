@@ -17,5 +17,6 @@ mod sample;
 mod scripted_publisher;
 mod service;
 mod shutdown;
+mod stale_lease;
 mod stalling_store;
 mod wake_up;

@@ -72,3 +72,21 @@ async fn what_is_never_acknowledged_is_given_up_in_time_and_is_an_outage() {
     publisher.wait_for(1).await;
     service.drained().await;
 }
+
+#[tokio::test]
+async fn what_cannot_be_delivered_for_now_does_not_keep_the_others_from_being_tried() {
+    let service = Service::sqlite().await;
+    let publisher = ScriptedPublisher::new(|event| match event.event.aggregate_id() {
+        "stuck" => Act::Outage,
+        _ => Act::Acknowledge,
+    });
+    let _relay = service.relay(publisher.clone()).start();
+    service.enqueue([event("stuck", 0)]).await;
+    publisher.wait_for_attempts(2).await;
+    service
+        .enqueue((0..50).map(|n| event(&format!("a{n}"), n)))
+        .await;
+    publisher.wait_for(50).await;
+    let stats = service.stats().await;
+    assert_eq!((stats.retrying, stats.dead), (0, 0));
+}

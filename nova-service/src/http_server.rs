@@ -1,7 +1,8 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -52,7 +53,7 @@ pub async fn serve(
 ///
 /// Under a [`Supervisor`](crate::Supervisor) it is spawned last, so that it stops first, before the workers that its requests need. It speaks HTTP/1.1, and HTTP/2
 /// without TLS with the feature `http2`. Handlers find the peer's address in [`ConnectInfo<SocketAddr>`](ConnectInfo). A connection that sends no
-/// request head for [`IDLE`](Self::IDLE) is closed. One that was upgraded (WebSocket) is its handler's to stop.
+/// request head for [`IDLE`](Self::IDLE) is closed; one of HTTP/2 that has sent a request stays as long as its peer answers pings. One that was upgraded (WebSocket) is its handler's to stop.
 pub struct HttpServer {
     listener: Mutex<Option<TcpListener>>,
     app: Router,
@@ -161,7 +162,10 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, shutdown: Shutdown) {
     // Answers are small and awaited; one that fails here fails again below.
     let _ = stream.set_nodelay(true);
+    let asked = Arc::new(AtomicBool::new(false));
+    let silent = silence(asked.clone());
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        asked.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(ConnectInfo(peer));
         app.clone().call(request)
     });
@@ -182,9 +186,19 @@ async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, shutdown: 
             connection.as_mut().graceful_shutdown();
             connection.await
         }
+        () = silent => return,
     };
     if let Err(error) = outcome {
         tracing::debug!(%peer, %error, "connection broke");
+    }
+}
+
+/// Ends where no request came within [`HttpServer::IDLE`]. hyper's own timer starts only once the first bytes have told
+/// HTTP/1 from HTTP/2, so that a peer who sends none would stay for ever.
+async fn silence(asked: Arc<AtomicBool>) {
+    tokio::time::sleep(HttpServer::IDLE).await;
+    if asked.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::body_limit::read_body;
+use crate::command::CommandMark;
 use crate::violation;
 
 /// A body of JSON, as [`axum::Json`], whose rejection is a [`ServiceError`] that names the field.
@@ -33,8 +34,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     /// `Validation` for another content type or JSON that is not a `T`, `PayloadTooLarge` for a body over the limit.
     async fn from_request(request: Request, _state: &S) -> Result<Self, ServiceError> {
         expect_json(request.headers())?;
+        let mark = CommandMark::of(&request);
         let body = read_body(request).await?;
-        from_json(&body).map(Self).map_err(invalid)
+        let value = from_json(&body).map_err(invalid)?;
+        mark.hand_over();
+        Ok(Self(value))
     }
 }
 

@@ -27,7 +27,7 @@ impl CommandMark {
         self.0.is_command.store(true, Ordering::Relaxed);
     }
 
-    /// From here on the command may take effect.
+    /// From here on the command may take effect: an extractor has given its body to the handler.
     pub(crate) fn hand_over(&self) {
         self.0.handed_over.store(true, Ordering::Relaxed);
     }

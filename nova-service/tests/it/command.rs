@@ -4,7 +4,7 @@ use axum::http::Request;
 use axum::routing::{get as get_route, post};
 use nova_errors::{Effect, ServiceError};
 use nova_models::CallContext;
-use nova_service::{Command, CommandReply, CommandRouter, ServiceLayer};
+use nova_service::{Command, CommandReply, CommandRouter, Json, RawBody, ServiceLayer};
 use serde::{Deserialize, Serialize};
 
 use crate::answer::{Answer, ask, get};
@@ -108,6 +108,34 @@ type Case = (
     &'static [(&'static str, &'static str)],
     String,
 );
+
+#[tokio::test]
+async fn nor_does_it_where_the_handler_reads_the_envelope_itself() {
+    fn failed() -> ServiceError {
+        ServiceError::ServiceUnavailable("connect".into()).with_effect(Effect::None)
+    }
+    let commands = CommandRouter::new("streaming-service")
+        .command("json", async |_: Json<serde_json::Value>| {
+            Err::<(), _>(failed())
+        })
+        .command("raw", async |_: RawBody| Err::<(), _>(failed()))
+        .build()
+        .unwrap();
+    let app = ServiceLayer::new("streaming-service").wrap(commands);
+    for endpoint in ["json", "raw"] {
+        let request = Request::post(format!("/api/v1/streaming-service/{endpoint}"))
+            .header("content-type", "application/json")
+            .body(envelope("{}").into())
+            .unwrap();
+        let answer = ask(&app, request).await;
+        assert_eq!(answer.status, 503);
+        assert!(
+            answer.body.contains(r#""effect":"unknown""#),
+            "{}",
+            answer.body
+        );
+    }
+}
 
 #[tokio::test]
 async fn bad_input_is_refused_in_an_envelope_and_without_effect() {

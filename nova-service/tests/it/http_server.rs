@@ -134,6 +134,36 @@ async fn an_idle_connection_does_not_hold_up_the_shutdown() {
     assert_eq!(read_all(&mut stream).await, "");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_asks_for_nothing_is_closed() {
+    let running = start(PATIENCE).await;
+    // Neither silence nor the beginning of an HTTP/2 preface nor that of a head keeps it.
+    for sent in ["", "P", "PRI * HTTP/2.0", "GET /peer HTTP/1.1\r\n"] {
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let closed = stream.read_to_end(&mut answer);
+        let closed = tokio::time::timeout(2 * HttpServer::IDLE, closed).await;
+        assert!(closed.is_ok(), "{sent:?} keeps the connection open");
+    }
+    running.trigger.shutdown();
+    joined(running.server).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_runs_for_longer_than_a_connection_may_be_idle_is_answered() {
+    let running = start(PATIENCE).await;
+    let mut stream = send(running.address, "/wait").await;
+    running.started.notified().await;
+    tokio::time::sleep(2 * HttpServer::IDLE).await;
+    running.go_on.notify_one();
+    running.trigger.shutdown();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.ends_with("done"), "{answer}");
+    joined(running.server).await.unwrap();
+}
+
 #[tokio::test]
 async fn junk_on_a_connection_hurts_nobody_else() {
     let running = start(PATIENCE).await;

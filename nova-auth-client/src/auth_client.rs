@@ -255,7 +255,7 @@ impl Inner {
                         return Ok(claims);
                     }
                 }
-                Err(error) if error.kind() == ErrorKind::Authentication => {
+                Err(error) if is_refusal(&error) => {
                     self.cache.refused(key, error.clone()).await;
                     return Err(error);
                 }
@@ -266,6 +266,13 @@ impl Inner {
             "revocations overtake each verification of the token".into(),
         ))
     }
+}
+
+/// Whether the service speaks of the token: it gives a reason. A proxy in front of it, or a service that does not know
+/// this client, says UNAUTHENTICATED as well, and must not look like an invalid token to every user.
+fn is_refusal(error: &ServiceError) -> bool {
+    let kind = error.kind();
+    kind == ErrorKind::Authentication && error.code() != kind.code()
 }
 
 /// A failure to verify is about the service, never about the request that carries the token: what the service

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, Request, header};
-use nova_errors::{ErrorKind, ServiceError};
+use nova_errors::{Effect, ErrorKind, ServiceError};
 use nova_models::{AccessToken, CallContext, Subject};
 use tower::{Layer, Service};
 
@@ -135,17 +135,19 @@ impl AuthLayer {
 }
 
 pub(crate) fn missing() -> ServiceError {
-    ServiceError::Authentication("an access token is needed".into()).with_reason("missing")
+    ServiceError::Authentication("an access token is needed".into())
+        .with_reason("missing")
+        .with_effect(Effect::None)
 }
 
-/// The challenge is that of RFC 6750, section 3.
+/// No handler ran, whatever the call of the auth service left open. The challenge is that of RFC 6750, section 3.
 fn refusal(error: ServiceError) -> Response {
     let challenge = match (error.kind(), error.code()) {
         (ErrorKind::Authentication, "authentication.missing") => Some("Bearer"),
         (ErrorKind::Authentication, _) => Some("Bearer error=\"invalid_token\""),
         _ => None,
     };
-    let mut response = error.into_response();
+    let mut response = error.with_effect(Effect::None).into_response();
     if let Some(challenge) = challenge {
         let challenge = HeaderValue::from_static(challenge);
         response

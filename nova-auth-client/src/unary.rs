@@ -44,11 +44,13 @@ impl Unary {
         const POLICY: RetryPolicy = RetryPolicy::standard();
         let policy = POLICY.retry_on(RetryOn::kinds([ErrorKind::ServiceUnavailable]));
         let context = CallContext::current();
-        for attempt in 1.. {
+        let mut attempts = 0;
+        loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                break;
+                return Err(finish(timed_out(), attempts));
             }
+            attempts += 1;
             let mut request = Request::new(message.clone());
             request.set_timeout(left);
             if let Some(context) = &context {
@@ -60,21 +62,30 @@ impl Unary {
                 Ok(Err(status))
                     if status.code() == Code::Cancelled && Instant::now() >= deadline =>
                 {
-                    break;
+                    return Err(finish(timed_out(), attempts));
                 }
-                Ok(Err(status)) => ServiceError::from(status).with_attempts(attempt),
-                Err(_) => break,
+                Ok(Err(status)) => ServiceError::from(status),
+                Err(_) => return Err(finish(timed_out(), attempts)),
             };
             let left = deadline.saturating_duration_since(Instant::now());
-            let failed = FailedAttempt::number(attempt)
+            let failed = FailedAttempt::number(attempts)
                 .idempotent(true)
                 .time_left(left);
             match policy.decide(&error, failed, fastrand::u64(..)) {
                 RetryDecision::RetryAfter(wait) => sleep(wait).await,
-                RetryDecision::Stop(_) => return Err(error),
+                RetryDecision::Stop(_) => return Err(finish(error, attempts)),
             }
         }
-        Err(timed_out())
+    }
+}
+
+/// What was tried again here is not for callers to try again: layers of services would multiply.
+fn finish(error: ServiceError, attempts: u32) -> ServiceError {
+    let error = error.with_attempts(attempts);
+    if attempts > 1 {
+        error.with_retries_spent()
+    } else {
+        error
     }
 }
 

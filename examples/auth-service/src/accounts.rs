@@ -47,7 +47,8 @@ impl Accounts {
 
     /// # Errors
     ///
-    /// `Validation` for what breaks a rule, `Conflict` where the name or the address has an account: which of the two is not said.
+    /// `Validation` for what breaks a rule, `Conflict` where the name or the address has an account. Which of the two is not said, but who registers
+    /// somebody's address under a name that nobody has can tell: only a confirmation by mail hides it.
     pub(crate) async fn register(
         &self,
         registration: Registration,

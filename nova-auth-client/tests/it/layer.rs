@@ -5,7 +5,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use http::{Request, Response, StatusCode};
 use nova_auth_client::{AuthClient, UserClaims};
-use nova_errors::{Problem, ServiceError};
+use nova_errors::{Effect, Problem, ServiceError};
 use nova_models::CallContext;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -115,7 +115,8 @@ async fn who_does_not_say_who_he_is_stays_outside() {
 #[tokio::test(start_paused = true)]
 async fn an_open_route_takes_no_token_but_not_a_bad_one() {
     let script = Script::new();
-    script.fail("mallory", ServiceError::Authentication("forged".into()));
+    let forged = ServiceError::Authentication("the access token is forged".into());
+    script.fail("mallory", forged.with_reason("forged"));
     let (auth, _network) = start(script);
     let app = app(&auth);
     let response = send(&app, "/open", &[]).await;
@@ -124,6 +125,25 @@ async fn an_open_route_takes_no_token_but_not_a_bad_one() {
     assert_eq!(body(response).await, json!(user_id("alice")));
     let response = send(&app, "/open", &["Bearer mallory"]).await;
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_has_had_no_effect() {
+    let script = Script::new();
+    let forged = ServiceError::Authentication("the access token is forged".into());
+    script.fail("mallory", forged.with_reason("forged"));
+    let (auth, network) = start(script);
+    let app = app(&auth);
+    let effect = async |path: &str, headers: &[&str]| {
+        let response = send(&app, path, headers).await;
+        let error: &ServiceError = response.extensions().get().unwrap();
+        error.effect()
+    };
+    assert_eq!(effect("/me", &[]).await, Effect::None);
+    assert_eq!(effect("/me", &["Bearer mallory"]).await, Effect::None);
+    assert_eq!(effect("/forgotten", &[]).await, Effect::None);
+    network.cut();
+    assert_eq!(effect("/me", &["Bearer alice"]).await, Effect::None);
 }
 
 #[tokio::test(start_paused = true)]

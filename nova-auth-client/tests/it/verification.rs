@@ -73,6 +73,8 @@ async fn a_failure_to_ask_is_not_remembered() {
     network.cut();
     let error = auth.verify_token("alice").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ServiceUnavailable);
+    assert_eq!(error.attempts(), 3);
+    assert!(error.is_retryable() && !error.is_retryable_by_peers());
     network.restore();
     auth.verify_token("alice").await.unwrap();
 }
@@ -133,10 +135,8 @@ async fn what_the_service_may_not_answer_is_no_error_of_the_request() {
         script.fail("alice", ServiceError::new(kind, "hunter2"));
         let error = auth.verify_token("alice").await.unwrap_err();
         let expected = match kind {
-            ErrorKind::Authentication
-            | ErrorKind::RateLimited
-            | ErrorKind::Timeout
-            | ErrorKind::ServiceUnavailable => kind,
+            // An UNAUTHENTICATED without a reason among them: a proxy's, of which no user is to hear.
+            ErrorKind::RateLimited | ErrorKind::Timeout | ErrorKind::ServiceUnavailable => kind,
             _ => ErrorKind::Upstream,
         };
         assert_eq!(error.kind(), expected);

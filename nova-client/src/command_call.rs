@@ -7,7 +7,6 @@ use bytes::Bytes;
 use nova_errors::{Effect, ServiceError, Violation};
 use nova_models::{
     CallContext, CommandRequest, Deadline, EndpointName, Idempotency, RequestId, ServiceName,
-    TraceContext,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -152,7 +151,7 @@ impl<'a, C: Serialize> CommandCall<'a, C> {
             uri: client.endpoints.uri(target, &endpoint)?,
             idempotency_key: self.idempotency_key.as_deref(),
             source: client.source.as_str(),
-            trace: &trace(context),
+            trace: context.trace.as_ref(),
             token: context.token.as_ref(),
             request_id: request_id.clone(),
             body: envelope(&CommandRequest {
@@ -177,14 +176,6 @@ impl<'a, C: Serialize> CommandCall<'a, C> {
             return Err(ServiceError::Validation(violation.into()).with_effect(Effect::None));
         }
         Ok(deadline::overall(own, context, Instant::now().into_std()))
-    }
-}
-
-/// A span of its own in the caller's trace, or in a new one.
-fn trace(context: &CallContext) -> TraceContext {
-    match &context.trace {
-        Some(trace) => trace.child(fastrand::u64(1..)),
-        None => TraceContext::new(fastrand::u128(1..), fastrand::u64(1..), true),
     }
 }
 

@@ -25,12 +25,14 @@
 //! 1. [`ServiceClient`] makes the envelope once, as bytes that no attempt copies, and the deadline: the client's own
 //!    or the [`CallContext`](nova_models::CallContext)'s less a margin, whichever is earlier.
 //! 2. [`retry`] makes attempts until one succeeds, the failure is final, the budget is spent, or the deadline comes first.
-//! 3. [`circuit_breaker`] turns the attempt away while the target fails too often.
-//! 4. [`attempt_timeout`] ends an attempt that takes too long.
-//! 5. The answer is read: an envelope, problem details of a REST route, or a bare status of a proxy.
-//! 6. The [`transport`] sends: reqwest, without redirects, system proxies or retries of its own.
+//! 3. [`bulkhead`] lets an attempt wait, within the deadline, while as many are in flight as may be. A backoff holds no permit.
+//! 4. [`circuit_breaker`] turns the attempt away while the target fails too often. It is asked last, so that it sees nothing of the wait
+//!    and no attempt goes out that was let through long ago.
+//! 5. [`attempt_timeout`] ends an attempt that takes too long.
+//! 6. The answer is read: an envelope, problem details of a REST route, or a bare status of a proxy.
+//! 7. The [`transport`] sends: reqwest, without redirects, system proxies or retries of its own.
 //!
-//! Each policy is a `tower` layer that also works alone. Budget and breaker are kept for each target.
+//! Each policy is a `tower` layer that also works alone. Budget, breaker and permits are kept for each target.
 //!
 //! # When a call is tried again
 //!
@@ -50,6 +52,7 @@
 //! | attempts | 3, full jitter from 50 ms to 2 s |
 //! | retries of a target | 20 % of the calls, 10 a second, and a burst of 10 |
 //! | a circuit | opens at 50 % of at least 20 calls in 10 s, for 5 s; 3 probes close it |
+//! | attempts in flight at a target | no limit; [`concurrency_limit`](ServiceClientBuilder::concurrency_limit) sets one |
 //! | targets with a state of their own | some 256 |
 //! | the body of an answer | 16 MiB |
 //! | the message of a peer's error | 1 KiB |
@@ -72,6 +75,7 @@ mod targets;
 mod wall_clock;
 
 pub mod attempt_timeout;
+pub mod bulkhead;
 pub mod circuit_breaker;
 pub mod retry;
 pub mod transport;

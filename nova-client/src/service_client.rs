@@ -21,7 +21,8 @@ pub use builder::ServiceClientBuilder;
 /// Calls commands of other services: `POST {base}/api/v1/{target}/{endpoint}`.
 ///
 /// Make one per process and clone it: clones share connections. A call made inside a handler inherits the deadline, the trace
-/// and the token of the [`CallContext`](nova_models::CallContext); each call has a request id of its own.
+/// and the token of the [`CallContext`](nova_models::CallContext); each call has a request id of its own. The trace goes on as it is, so that
+/// the peer's span is a child of one that exists; a call made outside of any sends none.
 ///
 /// Dropping the future of a call gives the call up; whether it took effect is then unknown.
 ///
@@ -86,6 +87,22 @@ impl ServiceClient {
     }
 
     /// Begins a client of the service `source`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use nova_client::ServiceClient;
+    /// use nova_client::circuit_breaker::CircuitBreaker;
+    /// use nova_errors::RetryPolicy;
+    ///
+    /// let client = ServiceClient::builder("user-service")
+    ///     .endpoint("streaming-service", "http://streaming:8089")
+    ///     .deadline(Duration::from_secs(2))
+    ///     .retry(RetryPolicy::standard().max_attempts(4))
+    ///     .circuit_breaker(CircuitBreaker::standard())
+    ///     .concurrency_limit(256)
+    ///     .build()?;
+    /// # Ok::<(), nova_errors::ServiceError>(())
+    /// ```
     #[must_use]
     pub fn builder(source: &str) -> ServiceClientBuilder {
         ServiceClientBuilder::new(source)
@@ -99,7 +116,8 @@ impl ServiceClient {
     ///
     /// - `Validation`, effect none: a name, a URL or a header value is malformed, no URL is known for the target, or the command
     ///   cannot be written as JSON.
-    /// - `Timeout`: the deadline or an attempt's time-out came first. The effect is none where no attempt was made.
+    /// - `Timeout`: the deadline or an attempt's time-out came first. The effect is none where no attempt was made, be it for
+    ///   want of a permit under the [`concurrency_limit`](ServiceClientBuilder::concurrency_limit).
     /// - `ServiceUnavailable`: the target cannot be reached (effect none), or the connection broke (unknown), or
     ///   the circuit is open ([`CircuitOpen`](crate::circuit_breaker::CircuitOpen) is the cause; nothing was sent).
     /// - `Upstream`: the answer is none of ours, is over the bound, or is a redirect.

@@ -3,6 +3,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, OnceLock};
 
 use nova_models::ServiceName;
+use tokio::sync::Semaphore;
 
 use crate::circuit_breaker::{Circuit, CircuitBreaker};
 use crate::retry::{Ledger, RetryBudget};
@@ -16,6 +17,7 @@ pub(crate) struct Targets {
     hasher: RandomState,
     budget: Option<RetryBudget>,
     breaker: Option<CircuitBreaker>,
+    concurrency_limit: Option<usize>,
     rest: Target,
 }
 
@@ -24,6 +26,7 @@ pub(crate) struct Targets {
 pub(crate) struct Target {
     pub(crate) ledger: Option<Arc<Ledger>>,
     pub(crate) circuit: Option<Arc<Circuit>>,
+    pub(crate) permits: Option<Arc<Semaphore>>,
 }
 
 impl Targets {
@@ -31,13 +34,18 @@ impl Targets {
     /// How many slots are looked at for one name.
     const PROBES: usize = 16;
 
-    pub(crate) fn new(budget: Option<RetryBudget>, breaker: Option<CircuitBreaker>) -> Self {
+    pub(crate) fn new(
+        budget: Option<RetryBudget>,
+        breaker: Option<CircuitBreaker>,
+        concurrency_limit: Option<usize>,
+    ) -> Self {
         Self {
             slots: (0..Self::SLOTS).map(|_| OnceLock::new()).collect(),
             hasher: RandomState::new(),
             budget,
             breaker,
-            rest: Target::new(budget, breaker),
+            concurrency_limit,
+            rest: Target::new(budget, breaker, concurrency_limit),
         }
     }
 
@@ -46,8 +54,12 @@ impl Targets {
         let start = self.hasher.hash_one(name) as usize % Self::SLOTS;
         let slots = self.slots.iter().cycle().skip(start).take(Self::PROBES);
         for slot in slots {
-            let (owner, target) =
-                slot.get_or_init(|| (name.clone(), Target::new(self.budget, self.breaker)));
+            let (owner, target) = slot.get_or_init(|| {
+                (
+                    name.clone(),
+                    Target::new(self.budget, self.breaker, self.concurrency_limit),
+                )
+            });
             if owner == name {
                 return target;
             }
@@ -57,10 +69,15 @@ impl Targets {
 }
 
 impl Target {
-    fn new(budget: Option<RetryBudget>, breaker: Option<CircuitBreaker>) -> Self {
+    fn new(
+        budget: Option<RetryBudget>,
+        breaker: Option<CircuitBreaker>,
+        concurrency_limit: Option<usize>,
+    ) -> Self {
         Self {
             ledger: budget.map(|budget| Arc::new(Ledger::new(budget))),
             circuit: breaker.map(|breaker| Arc::new(Circuit::new(breaker))),
+            permits: concurrency_limit.map(|limit| Arc::new(Semaphore::new(limit))),
         }
     }
 }
@@ -70,6 +87,7 @@ impl fmt::Debug for Targets {
         f.debug_struct("Targets")
             .field("budget", &self.budget)
             .field("breaker", &self.breaker)
+            .field("concurrency_limit", &self.concurrency_limit)
             .finish_non_exhaustive()
     }
 }
@@ -84,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_target_keeps_its_state_and_too_many_share_one() {
-        let targets = Targets::new(Some(RetryBudget::standard()), None);
+        let targets = Targets::new(Some(RetryBudget::standard()), None, None);
         let first = std::ptr::from_ref(targets.get(&name(0)));
         let rest = std::ptr::from_ref(&targets.rest);
         let shared = (0..10_000)

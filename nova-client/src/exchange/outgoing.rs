@@ -23,7 +23,7 @@ pub(crate) struct OutgoingParts<'a> {
     pub(crate) request_id: RequestId,
     pub(crate) idempotency_key: Option<&'a str>,
     pub(crate) source: &'a str,
-    pub(crate) trace: &'a TraceContext,
+    pub(crate) trace: Option<&'a TraceContext>,
     pub(crate) token: Option<&'a AccessToken>,
 }
 
@@ -46,13 +46,12 @@ impl Outgoing {
             idempotency_key::header_value(key)?,
         );
         push(headers::SOURCE, visible(headers::SOURCE, parts.source)?);
-        let traceparent = parts.trace.traceparent();
-        push(
-            headers::TRACEPARENT,
-            visible(headers::TRACEPARENT, traceparent)?,
-        );
-        if let Some(state) = parts.trace.tracestate() {
-            push(headers::TRACESTATE, visible(headers::TRACESTATE, state)?);
+        if let Some(trace) = parts.trace {
+            let traceparent = visible(headers::TRACEPARENT, trace.traceparent())?;
+            push(headers::TRACEPARENT, traceparent);
+            if let Some(state) = trace.tracestate() {
+                push(headers::TRACESTATE, visible(headers::TRACESTATE, state)?);
+            }
         }
         if let Some(token) = parts.token {
             let mut value = visible("authorization", &format!("Bearer {}", token.expose()))?;

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use nova_errors::{Effect, FailedAttempt, Origin, RetryDecision, ServiceError};
 use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tower_service::Service;
 
 use super::RetryLayer;
@@ -30,6 +30,7 @@ pin_project! {
     #[project = StateProjection]
     enum State<F> {
         Idle,
+        Queued { #[pin] deadline: Sleep },
         Attempting { #[pin] attempt: F },
         Waiting { #[pin] wait: Sleep },
     }
@@ -80,11 +81,27 @@ where
                     if let Some(error) = this.progress.out_of_time() {
                         return Poll::Ready(Err(error));
                     }
-                    if let Err(error) = ready!(this.service.poll_ready(cx)) {
+                    match this.service.poll_ready(cx) {
+                        Poll::Ready(Ok(())) => {
+                            let attempt = this.service.call(this.progress.next_attempt());
+                            this.state.set(State::Attempting { attempt });
+                        }
+                        Poll::Ready(Err(error)) => {
+                            return Poll::Ready(Err(this.progress.finish(error)));
+                        }
+                        Poll::Pending => {
+                            let deadline = this.progress.sleep_to_deadline();
+                            this.state.set(State::Queued { deadline });
+                        }
+                    }
+                }
+                StateProjection::Queued { deadline } => {
+                    if deadline.poll(cx).is_pending()
+                        && let Err(error) = ready!(this.service.poll_ready(cx))
+                    {
                         return Poll::Ready(Err(this.progress.finish(error)));
                     }
-                    let attempt = this.service.call(this.progress.next_attempt());
-                    this.state.set(State::Attempting { attempt });
+                    this.state.set(State::Idle);
                 }
                 StateProjection::Attempting { attempt } => {
                     let error = match ready!(attempt.poll(cx)) {
@@ -119,6 +136,10 @@ impl<R: Clone> Progress<R> {
                 .with_origin(Origin::Local)
                 .with_effect(Effect::None),
         })
+    }
+
+    fn sleep_to_deadline(&self) -> Sleep {
+        sleep_until(Instant::from_std(self.call.deadline().instant()))
     }
 
     fn next_attempt(&mut self) -> Attempt<R> {

@@ -1,4 +1,3 @@
-use std::mem;
 use std::task::{Context, Poll};
 
 use nova_errors::ServiceError;
@@ -29,14 +28,12 @@ where
     type Error = ServiceError;
     type Future = RetryFuture<S, R>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ServiceError>> {
-        self.inner.poll_ready(cx)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ServiceError>> {
+        // Each attempt waits for the inner service by itself: only there the deadline is known.
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, call: Call<R>) -> RetryFuture<S, R> {
-        // The instance that was polled ready is the one to use.
-        let clone = self.inner.clone();
-        let ready = mem::replace(&mut self.inner, clone);
-        RetryFuture::new(ready, self.settings.clone(), call)
+        RetryFuture::new(self.inner.clone(), self.settings.clone(), call)
     }
 }

@@ -10,6 +10,7 @@ use tower_service::Service;
 
 use super::{Inner, ServiceClient};
 use crate::base_url::BaseUrl;
+use crate::bulkhead::BulkheadLayer;
 use crate::circuit_breaker::CircuitBreaker;
 use crate::endpoints::Endpoints;
 use crate::retry::{RetryBudget, RetryLayer};
@@ -43,6 +44,7 @@ pub struct ServiceClientBuilder {
     retry: RetryPolicy,
     budget: Option<RetryBudget>,
     breaker: Option<CircuitBreaker>,
+    concurrency_limit: Option<usize>,
     http: HttpTransportBuilder,
     transport: Option<Transport>,
     clock: WallClock,
@@ -62,6 +64,7 @@ impl ServiceClientBuilder {
             retry: RetryPolicy::standard(),
             budget: Some(RetryBudget::standard()),
             breaker: Some(CircuitBreaker::standard()),
+            concurrency_limit: None,
             http: HttpTransport::builder(),
             transport: None,
             clock: WallClock::default(),
@@ -138,6 +141,15 @@ impl ServiceClientBuilder {
         self
     }
 
+    /// Sets how many attempts may be in flight at a target, 1 to 65 536; there is no limit unless set.
+    ///
+    /// One more waits for its turn, until the call's deadline at most. A call in its backoff counts as none.
+    #[must_use]
+    pub fn concurrency_limit(mut self, attempts: usize) -> Self {
+        self.concurrency_limit = Some(attempts);
+        self
+    }
+
     /// Sends by another transport than HTTP over reqwest: any `tower` service, a fake one for tests included. It must not
     /// follow redirects or send twice, and must bound the bodies it reads.
     #[must_use]
@@ -165,7 +177,7 @@ impl ServiceClientBuilder {
     ///
     /// # Errors
     ///
-    /// `Validation` for the first setting that is malformed, zero or missing; `Internal` where TLS cannot be set up.
+    /// `Validation` for the first setting that is malformed, out of its range or missing; `Internal` where TLS cannot be set up.
     pub fn build(self) -> Result<ServiceClient, ServiceError> {
         let invalid = |field: &str, message: &str| {
             let violation = Violation::new(field, message);
@@ -192,6 +204,8 @@ impl ServiceClientBuilder {
         self.retry.validate()?;
         self.budget.map_or(Ok(()), |budget| budget.validate())?;
         self.breaker.map_or(Ok(()), |breaker| breaker.validate())?;
+        self.concurrency_limit
+            .map_or(Ok(()), BulkheadLayer::validate)?;
         let transport = match self.transport {
             Some(transport) => transport,
             None => Transport::new(self.http.build()?),
@@ -202,7 +216,7 @@ impl ServiceClientBuilder {
             deadline: self.deadline,
             retry: RetryLayer::new(self.retry)
                 .attempt_timeout(self.attempt_timeout.min(Deadline::MAX)),
-            targets: Targets::new(self.budget, self.breaker),
+            targets: Targets::new(self.budget, self.breaker, self.concurrency_limit),
             transport,
             clock: self.clock,
         };
@@ -227,6 +241,7 @@ impl fmt::Debug for ServiceClientBuilder {
             .field("retry", &self.retry)
             .field("budget", &self.budget)
             .field("breaker", &self.breaker)
+            .field("concurrency_limit", &self.concurrency_limit)
             .finish_non_exhaustive()
     }
 }

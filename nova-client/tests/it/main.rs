@@ -3,6 +3,7 @@
 mod answers;
 mod breaker;
 mod budget;
+mod bulkhead;
 mod context;
 mod deadlines;
 mod fake_transport;

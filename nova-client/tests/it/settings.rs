@@ -67,6 +67,11 @@ fn the_builder_names_the_setting_that_is_wrong() {
                 .build(),
             "circuit_breaker.probes",
         ),
+        (base().concurrency_limit(0).build(), "concurrency_limit"),
+        (
+            base().concurrency_limit(65_537).build(),
+            "concurrency_limit",
+        ),
     ];
     for (outcome, field) in faults {
         let error = outcome.unwrap_err();

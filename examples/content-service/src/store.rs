@@ -235,7 +235,10 @@ mod tests {
             .unwrap();
 
         let changed = posts.change(post.post_id, AUTHOR, archive()).await.unwrap();
-        assert_eq!(changed.updated_at, ahead + chrono::TimeDelta::microseconds(1));
+        assert_eq!(
+            changed.updated_at,
+            ahead + chrono::TimeDelta::microseconds(1)
+        );
 
         posts.delete(post.post_id, AUTHOR).await.unwrap();
         let payload: Vec<u8> =

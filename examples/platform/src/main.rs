@@ -26,9 +26,13 @@ async fn main() -> anyhow::Result<ExitCode> {
     let mut environment = Environment::new();
     let telemetry = TelemetrySettings::read(&mut environment);
     let settings = StackSettings::read(environment, args.data.as_deref())?;
-    // What is shown on stdout is the scenario; the log is for what goes wrong. The Kafka client's own
-    // lines repeat what the consumers and the relays say.
-    let telemetry = telemetry.install("nova-platform", "warn,librdkafka=off,rdkafka=off")?;
+    // What is shown on stdout is the scenario; the log is for what goes wrong. That a consumer is
+    // not in its group yet is no news at a start, and the Kafka client repeats what the consumers
+    // and the relays say.
+    let telemetry = telemetry.install(
+        "nova-platform",
+        "warn,nova_service::health=off,librdkafka=off,rdkafka=off",
+    )?;
 
     let mut report = Report::new(matches!(args.mode, Some(Mode::Demo { json: true })));
     let outcome = run(settings, args.mode.is_none(), &mut report).await;

@@ -19,9 +19,10 @@ pub(super) fn postgres(port: u16) -> Result<()> {
     let mut tag = [0];
     stream.read_exact(&mut tag)?;
     ensure!(tag == *b"R", "PostgreSQL refuses connections");
-    // A proper farewell: the server logs every client that just hangs up.
-    stream.write_all(b"X\0\0\0\x04")?;
-    io::copy(&mut stream, &mut io::sink())?;
+    // It is ready. A proper farewell, as far as it gets: the server logs every client that just hangs up.
+    let _ = stream
+        .write_all(b"X\0\0\0\x04")
+        .and_then(|()| io::copy(&mut stream, &mut io::sink()));
     Ok(())
 }
 

@@ -46,8 +46,8 @@ pub trait OutboxDatabase: Database + sealed::Sealed {
         Self: Sized;
 }
 
-/// What the relay reads and settles through, on the database `DB`: [`PostgresOutboxRepository`](crate::PostgresOutboxRepository) or
-/// [`SqliteOutboxRepository`](crate::SqliteOutboxRepository).
+/// What the relay reads and settles through, on the database `DB`: `PostgresOutboxRepository` or
+/// `SqliteOutboxRepository`.
 pub type OutboxRepository<DB> = <DB as OutboxDatabase>::Repository;
 
 /// Makes the outbox's tables, or brings them up to date.

@@ -137,13 +137,18 @@ fn engine_tests(workspace: &Workspace, count: &mut Count) -> Result<()> {
     add(count, test_engines::run(workspace, None)?)
 }
 
+/// As a user builds them, and with all features, as they are published.
 fn docs(workspace: &Workspace, _count: &mut Count) -> Result<()> {
-    let mut command = program::cargo();
-    command
-        .current_dir(&workspace.root)
-        .args(["doc", "--workspace", "--no-deps"])
-        .env("RUSTDOCFLAGS", "-D warnings");
-    program::run(&mut command)
+    for features in [&[][..], &["--all-features"]] {
+        let mut command = program::cargo();
+        command
+            .current_dir(&workspace.root)
+            .args(["doc", "--workspace", "--no-deps"])
+            .args(features)
+            .env("RUSTDOCFLAGS", "-D warnings");
+        program::run(&mut command)?;
+    }
+    Ok(())
 }
 
 fn add(count: &mut Count, ran: Count) -> Result<()> {

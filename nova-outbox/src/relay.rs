@@ -49,6 +49,9 @@ pub(crate) use self::settings::RelaySettings;
 /// The payloads in memory above which nothing more is read: 32 MiB, which one more read can exceed.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
 
+/// How long a count may take, which looks at every pending row.
+const COUNT_LIMIT: Duration = Duration::from_secs(5 * 60);
+
 /// How many failures of the store a relay that is to stop puts up with.
 const STOP_FAILURES: u32 = 3;
 
@@ -297,7 +300,7 @@ impl Relay {
         self.count = Some(
             async move {
                 let began = Instant::now();
-                let stats = store.stats(&buckets).await;
+                let stats = operation::limited_to(COUNT_LIMIT, store.stats(&buckets)).await;
                 (began.elapsed(), stats)
             }
             .boxed(),

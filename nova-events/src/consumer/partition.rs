@@ -1,13 +1,17 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use futures::FutureExt;
 use tokio::runtime::Handle;
+use tokio::time::sleep;
 
 use super::partition_window::PartitionWindow;
-use super::{Pipeline, Poller, Stop};
+use super::{Outcome, Pipeline, Poller, Stop};
 use crate::ReceivedRecord;
 
 /// An assigned partition: its window, and a queue per key.
@@ -152,6 +156,9 @@ impl Drop for Partition {
     }
 }
 
+/// The wait after a panic outside of a handler.
+const AFTER_PANIC: Duration = Duration::from_secs(1);
+
 struct Lane {
     partition: Arc<Partition>,
     key: LaneKey,
@@ -162,14 +169,33 @@ impl Lane {
         let mut next = Some(first);
         while let Some(record) = next {
             let partition = &self.partition;
-            let outcome = pipeline.process(&record, partition.stop()).await;
-            if outcome.is_none() {
+            if self.process(&record, &pipeline).await.is_none() {
                 // Given up undone: it comes again, and its bytes are free.
                 partition.poller.remove_bytes(record.record().size());
                 return;
             }
             partition.complete(&record);
             next = partition.next(&self.key);
+        }
+    }
+
+    /// A store or a publisher that panics must not end the lane: its key would stand still without a word.
+    async fn process(&self, record: &ReceivedRecord, pipeline: &Pipeline) -> Option<Outcome> {
+        let stop = self.partition.stop();
+        loop {
+            // What the attempt held is dropped by the unwinding, and nobody polls it again.
+            if let Ok(outcome) = AssertUnwindSafe(pipeline.process(record, stop))
+                .catch_unwind()
+                .await
+            {
+                return outcome;
+            }
+            tracing::error!(
+                group = %pipeline.group,
+                offset = record.offset(),
+                "the idempotency store or the dead letters' publisher panicked; the record is tried again"
+            );
+            stop.until_drain(sleep(AFTER_PANIC)).await?;
         }
     }
 }
@@ -185,15 +211,20 @@ impl Drop for Lane {
 #[cfg(test)]
 mod tests {
     use std::future::pending;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::Duration;
 
+    use async_trait::async_trait;
     use nova_errors::{RetryPolicy, ServiceError};
     use tokio::sync::Semaphore;
 
     use super::*;
     use crate::consumer::{Routes, TypedHandler};
     use crate::social::FollowCreated;
-    use crate::{Event, EventRecord, NewEvent};
+    use crate::{
+        Claim, ClaimId, Event, EventRecord, IdempotencyKey, IdempotencyStore, MemoryIdempotency,
+        NewEvent,
+    };
 
     fn pipeline<F, Fut>(handler: F) -> Arc<Pipeline>
     where
@@ -280,6 +311,46 @@ mod tests {
         assert_eq!(partition.take_position(), None);
         drop(partition);
         assert_eq!(poller.bytes(), 0);
+    }
+
+    #[derive(Debug, Default)]
+    struct PanicsOnce {
+        panicked: AtomicBool,
+        store: MemoryIdempotency,
+    }
+
+    #[async_trait]
+    impl IdempotencyStore for PanicsOnce {
+        async fn claim(
+            &self,
+            key: &IdempotencyKey,
+            lease: Duration,
+        ) -> Result<Claim, ServiceError> {
+            assert!(self.panicked.swap(true, Ordering::Relaxed), "out of luck");
+            self.store.claim(key, lease).await
+        }
+
+        async fn confirm(&self, key: &IdempotencyKey, claim: ClaimId) -> Result<(), ServiceError> {
+            self.store.confirm(key, claim).await
+        }
+
+        async fn release(&self, key: &IdempotencyKey, claim: ClaimId) -> Result<(), ServiceError> {
+            self.store.release(key, claim).await
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_panics_does_not_stop_the_key() {
+        let mut pipeline = pipeline(async |_| Ok(()));
+        Arc::get_mut(&mut pipeline).unwrap().idempotency = Some(Arc::new(PanicsOnce::default()));
+        let partition = Partition::new(Arc::default());
+        for offset in 0..2 {
+            partition.submit(record(7, offset), &pipeline, &Handle::current());
+        }
+        while !partition.is_idle() {
+            sleep(AFTER_PANIC).await;
+        }
+        assert_eq!(partition.take_position(), Some(2));
     }
 
     #[tokio::test]

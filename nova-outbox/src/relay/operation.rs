@@ -90,7 +90,14 @@ pub(super) fn settle(relay: RelayId, outcomes: Outcomes) -> impl FnOnce(Store) -
 pub(super) async fn limited<T>(
     operation: impl Future<Output = Result<T, ServiceError>>,
 ) -> Result<T, ServiceError> {
-    tokio::time::timeout(TIME_LIMIT, operation)
+    limited_to(TIME_LIMIT, operation).await
+}
+
+pub(super) async fn limited_to<T>(
+    limit: Duration,
+    operation: impl Future<Output = Result<T, ServiceError>>,
+) -> Result<T, ServiceError> {
+    tokio::time::timeout(limit, operation)
         .await
         .unwrap_or_else(|_| {
             let late = ServiceError::Timeout("outbox database".into());

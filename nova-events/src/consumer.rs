@@ -9,6 +9,7 @@ mod pipeline;
 mod poller;
 mod routes;
 mod stop;
+mod stuck_letters;
 
 pub(crate) use dead_letter::DeadLetters;
 pub(crate) use handler::TypedHandler;

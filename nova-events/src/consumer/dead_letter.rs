@@ -4,6 +4,7 @@ use chrono::Utc;
 use nova_errors::{Backoff, Chain, ErrorKind, ServiceError};
 
 use super::Stop;
+use super::stuck_letters::StuckLetters;
 use crate::event_record::timestamp;
 use crate::{ConsumerGroup, EventPublisher, EventRecord, ReceivedRecord};
 
@@ -23,14 +24,22 @@ const DLQ_REPLAY_COUNT: &str = "dlq_replay_count";
 const MAX_MESSAGE: usize = 1024;
 
 /// Where records go that cannot be handled.
-#[derive(Clone)]
 pub(crate) struct DeadLetters {
     publisher: Arc<dyn EventPublisher>,
+    stuck: StuckLetters,
 }
 
 impl DeadLetters {
     pub(crate) fn new(publisher: Arc<dyn EventPublisher>) -> Self {
-        Self { publisher }
+        Self {
+            publisher,
+            stuck: StuckLetters::default(),
+        }
+    }
+
+    /// Fails while a dead letter waits to be published again: its partition stands still.
+    pub(crate) fn check(&self) -> Result<(), ServiceError> {
+        self.stuck.check()
     }
 
     /// Publishes the dead letter of a record and waits until it is acknowledged, however long that takes: the
@@ -45,12 +54,14 @@ impl DeadLetters {
     ) -> Option<()> {
         let mut letter = dead_letter(record, group, error, attempts);
         let mut failures = 0_u32;
+        let mut watched = self.stuck.watch();
         loop {
             let failure = match stop.until_cancel(self.publish(letter.clone())).await? {
                 Ok(()) => return Some(()),
                 Err(failure) => failure,
             };
             failures = failures.saturating_add(1);
+            watched.failed(&failure);
             tracing::error!(
                 topic = %letter.topic(),
                 failures,

@@ -10,7 +10,7 @@ use futures::FutureExt;
 use tokio::runtime::Handle;
 use tokio::time::sleep;
 
-use super::partition_window::PartitionWindow;
+use super::partition_window::{PartitionWindow, Place};
 use super::{Outcome, Pipeline, Poller, Stop};
 use crate::ReceivedRecord;
 
@@ -28,10 +28,13 @@ pub(crate) struct Partition {
 #[derive(Debug, Default)]
 struct State {
     window: PartitionWindow,
-    lanes: HashMap<LaneKey, VecDeque<ReceivedRecord>>,
+    lanes: HashMap<LaneKey, VecDeque<Queued>>,
     running: usize,
     stored: Option<i64>,
 }
+
+/// A record that waits for its turn, and its place in the window.
+type Queued = (ReceivedRecord, Place);
 
 /// Records without a key have no order among them: each gets a lane of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -71,12 +74,24 @@ impl Partition {
         };
         let mut state = self.lock();
         let (offset, written) = (record.offset(), record.timestamp());
-        if self.stop.is_draining() || !state.window.accept(offset, written) {
+        if self.stop.is_draining() {
             return;
         }
+        if state.window.is_behind(offset) {
+            tracing::warn!(
+                topic = %record.record().topic(),
+                partition = record.partition(),
+                offset,
+                "the partition was truncated or made anew; it is read again from here"
+            );
+            state.window.rewind();
+        }
+        let Some(place) = state.window.accept(offset, written) else {
+            return;
+        };
         self.poller.add_bytes(record.record().size());
         match state.lanes.entry(key) {
-            Entry::Occupied(mut lane) => lane.get_mut().push_back(record),
+            Entry::Occupied(mut lane) => lane.get_mut().push_back((record, place)),
             Entry::Vacant(vacant) => {
                 let key = vacant.key().clone();
                 vacant.insert(VecDeque::new());
@@ -86,7 +101,7 @@ impl Partition {
                     partition: Arc::clone(self),
                     key,
                 };
-                runtime.spawn(lane.run(record, Arc::clone(pipeline)));
+                runtime.spawn(lane.run((record, place), Arc::clone(pipeline)));
             }
         }
     }
@@ -123,14 +138,14 @@ impl Partition {
         self.lock().running == 0
     }
 
-    fn complete(&self, record: &ReceivedRecord) {
-        self.lock().window.complete(record.offset());
+    fn complete(&self, (record, place): &Queued) {
+        self.lock().window.complete(*place);
         self.poller.remove_bytes(record.record().size());
         self.poller.wake();
     }
 
     /// The next record of a key. The lane ends where there is none.
-    fn next(&self, key: &LaneKey) -> Option<ReceivedRecord> {
+    fn next(&self, key: &LaneKey) -> Option<Queued> {
         let mut state = self.lock();
         if self.stop.is_draining() {
             return None;
@@ -151,7 +166,7 @@ impl Drop for Partition {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         let left = state.lanes.values().flatten();
-        let bytes = left.map(|record| record.record().size()).sum();
+        let bytes = left.map(|(record, _)| record.record().size()).sum();
         self.poller.remove_bytes(bytes);
     }
 }
@@ -165,16 +180,16 @@ struct Lane {
 }
 
 impl Lane {
-    async fn run(self, first: ReceivedRecord, pipeline: Arc<Pipeline>) {
+    async fn run(self, first: Queued, pipeline: Arc<Pipeline>) {
         let mut next = Some(first);
-        while let Some(record) = next {
-            let partition = &self.partition;
-            if self.process(&record, &pipeline).await.is_none() {
+        while let Some(queued) = next {
+            let (partition, record) = (&self.partition, &queued.0);
+            if self.process(record, &pipeline).await.is_none() {
                 // Given up undone: it comes again, and its bytes are free.
                 partition.poller.remove_bytes(record.record().size());
                 return;
             }
-            partition.complete(&record);
+            partition.complete(&queued);
             next = partition.next(&self.key);
         }
     }
@@ -360,9 +375,19 @@ mod tests {
         for _ in 0..2 {
             partition.submit(record(7, 5), &pipeline, &Handle::current());
         }
+        assert_eq!(partition.load().window, 1);
         idle(&partition).await;
         assert_eq!(partition.take_position(), Some(6));
-        partition.submit(record(7, 5), &pipeline, &Handle::current());
-        assert!(partition.is_idle());
+    }
+
+    #[tokio::test]
+    async fn a_partition_that_was_made_anew_is_read_from_its_start() {
+        let pipeline = pipeline(async |_| Ok(()));
+        let partition = Partition::new(Arc::default());
+        for offset in [8, 9, 0, 1] {
+            partition.submit(record(7, offset), &pipeline, &Handle::current());
+            idle(&partition).await;
+            assert_eq!(partition.take_position(), Some(offset + 1));
+        }
     }
 }

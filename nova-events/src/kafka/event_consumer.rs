@@ -128,7 +128,11 @@ impl BackgroundWorker for EventConsumer {
     }
 
     async fn health_check(&self) -> Result<(), ServiceError> {
-        self.health.check()
+        self.health.check()?;
+        match &self.pipeline.dead_letters {
+            Some(dead_letters) => dead_letters.check(),
+            None => Ok(()),
+        }
     }
 }
 

@@ -91,6 +91,11 @@ impl KafkaPublisher {
         }
     }
 
+    /// Whether the client refuses all further records: an idempotent producer that lost track of its sequence, for one.
+    pub(super) fn is_dead(&self) -> bool {
+        self.producer.client().fatal_error().is_some()
+    }
+
     /// Waits until every record that was taken is acknowledged or given up.
     ///
     /// # Errors

@@ -1,11 +1,16 @@
 //! What operators see: metrics by the names of the contract, and health.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use nova_errors::ServiceError;
-use nova_events::{EmbeddedKafka, Event, EventConsumer, ReceivedRecord, RecordingPublisher};
+use nova_events::{
+    DeliveryFuture, EmbeddedKafka, Event, EventConsumer, EventPublisher, EventRecord,
+    ReceivedRecord, RecordingPublisher,
+};
 use nova_service::{BackgroundWorker, Shutdown};
 
 use crate::eventually::eventually;
@@ -126,6 +131,48 @@ async fn health_says_when_the_group_is_joined_and_when_the_cluster_is_away_and_b
     until(&consumer, false).await;
     kafka.broker_up().unwrap();
     until(&consumer, true).await;
+    trigger.shutdown();
+    run.await.unwrap().unwrap();
+}
+
+/// Takes records only while it is open.
+#[derive(Clone, Default)]
+struct Gate {
+    open: Arc<AtomicBool>,
+    letters: RecordingPublisher,
+}
+
+#[async_trait]
+impl EventPublisher for Gate {
+    async fn publish(&self, record: EventRecord) -> Result<DeliveryFuture, ServiceError> {
+        if self.open.load(Ordering::SeqCst) {
+            self.letters.publish(record).await
+        } else {
+            Err(ServiceError::Internal("closed".into()))
+        }
+    }
+}
+
+#[tokio::test]
+async fn health_says_when_a_dead_letter_cannot_be_sent_and_when_it_was() {
+    let (topic, gate) = (topic(1), Gate::default());
+    let consumer = consumer(&topic, &unique("group"))
+        .on(async |_: Event<Probe>| Err(ServiceError::Internal("bug".into())))
+        .dead_letters_to(gate.clone())
+        .build()
+        .unwrap();
+    let consumer = Arc::new(consumer);
+    let (trigger, shutdown) = Shutdown::new();
+    let run = tokio::spawn({
+        let consumer = Arc::clone(&consumer);
+        async move { consumer.run(shutdown).await }
+    });
+    until(&consumer, true).await;
+    publish(&publisher(), [record(&topic, &probe("a", 0))]).await;
+    until(&consumer, false).await;
+    gate.open.store(true, Ordering::SeqCst);
+    until(&consumer, true).await;
+    assert_eq!(gate.letters.records().len(), 1);
     trigger.shutdown();
     run.await.unwrap().unwrap();
 }

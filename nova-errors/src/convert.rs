@@ -1,9 +1,13 @@
+#[cfg(feature = "actix")]
+mod actix;
 #[cfg(feature = "axum-08")]
 mod axum_08;
 #[cfg(feature = "rdkafka-039")]
 mod rdkafka_039;
 #[cfg(feature = "reqwest-013")]
 mod reqwest_013;
+#[cfg(any(feature = "actix", feature = "axum-08"))]
+mod retry_after;
 #[cfg(feature = "sqlx-09")]
 mod sqlx_09;
 #[cfg(feature = "tonic-014")]

@@ -36,6 +36,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
+//! | `actix` | `ServiceError` as an actix-web error, `application/problem+json` |
 //! | `axum-08` | `ServiceError` as a response, `application/problem+json` |
 //! | `reqwest-013` | `From<reqwest::Error>` |
 //! | `rdkafka-039` | `From<rdkafka::error::KafkaError>` |

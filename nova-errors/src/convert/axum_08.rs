@@ -1,6 +1,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::retry_after::whole_seconds;
 use crate::{PROBLEM_CONTENT_TYPE, Problem, ServiceError};
 
 /// Answers a [`Problem`] with the status of the kind, and `Retry-After` (whole seconds, rounded up) where there is one.
@@ -17,9 +18,7 @@ impl IntoResponse for ServiceError {
             header::CONTENT_TYPE,
             HeaderValue::from_static(PROBLEM_CONTENT_TYPE),
         );
-        if let Some(after) = self.retry_after() {
-            let seconds = after.as_nanos().div_ceil(1_000_000_000);
-            let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
+        if let Some(seconds) = self.retry_after().map(whole_seconds) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response.extensions_mut().insert(self);

@@ -58,7 +58,8 @@ fn engine(action: &str) {
 #[tokio::test]
 #[ignore = "needs real engines: cargo xtask test-engines"]
 async fn the_demo_holds_on_postgresql_and_kafka() {
-    let output = on_engines(&unique_prefix())
+    let prefix = unique_prefix();
+    let output = on_engines(&prefix)
         .args(["demo", "--json"])
         .output()
         .await
@@ -68,6 +69,10 @@ async fn the_demo_holds_on_postgresql_and_kafka() {
     let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(summary["ok"], true, "{summary}");
     assert_eq!(summary["steps"].as_array().unwrap().len(), 5);
+    for (topic, expected) in [("content", 6), ("identity", 3), ("social", 3)] {
+        let topic = format!("{prefix}.{topic}.events");
+        assert_eq!(partitions(&topic), expected, "{topic}");
+    }
 }
 
 #[tokio::test]
@@ -112,6 +117,18 @@ async fn what_is_posted_while_the_broker_is_stopped_arrives_in_order_when_it_is_
     }
     assert_eq!(dead_letters(&brokers, &topic), 0);
     platform.kill().await;
+}
+
+/// The partitions of a topic, which decide where a key goes.
+fn partitions(topic: &str) -> usize {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", setting("KAFKA_BROKERS"))
+        .create()
+        .unwrap();
+    let metadata = consumer
+        .fetch_metadata(Some(topic), Duration::from_secs(10))
+        .unwrap();
+    metadata.topics()[0].partitions().len()
 }
 
 /// How many records the dead-letter topic holds.

@@ -2,8 +2,14 @@
 mod actix;
 #[cfg(feature = "axum-08")]
 mod axum_08;
+#[cfg(feature = "backoff-04")]
+mod backoff_04;
 #[cfg(feature = "rdkafka-039")]
 mod rdkafka_039;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(any(feature = "reqwest-013", feature = "tonic-014"))]
+mod refused_stream;
 #[cfg(feature = "reqwest-013")]
 mod reqwest_013;
 #[cfg(any(feature = "actix", feature = "axum-08"))]

@@ -10,6 +10,8 @@ use crate::{Effect, Origin};
 
 /// One rule that a request breaks: which field, and what was expected of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct Violation {
     /// The field, as a path from the root of the request: `items[3].price`.
     pub field: String,

@@ -29,19 +29,32 @@
 //! (RFC 9457) and, with the feature `tonic-014`, `tonic::Status`. Each of them redacts: the message and
 //! the violations of an `Internal`, `DataLoss` or `Upstream` error and every cause stay in the process.
 //!
+//! # Bounds
+//!
+//! | what | bound |
+//! |---|---|
+//! | reason that refines a code | 64 characters, [`ServiceError::MAX_REASON`]; the rest is cut |
+//! | message of a `tonic::Status` | 1 KiB; the rest is cut |
+//! | violations of a `tonic::Status` | 2 KiB; the rest is left out |
+//! | `Retry-After` that is waited for without a deadline | 5 minutes, [`RetryPolicy::MAX_RETRY_AFTER`] |
+//!
 //! # Features
 //!
-//! A feature adds conversions for one crate and changes nothing else. The version is part of the
+//! None is on by default. A feature adds conversions for one crate and changes nothing else. The version is part of the
 //! name where that crate is not at 1.0, so that its next release breaks nobody.
 //!
 //! | feature | adds |
 //! |---|---|
 //! | `actix` | `ServiceError` as an actix-web error, `application/problem+json` |
 //! | `axum-08` | `ServiceError` as a response, `application/problem+json` |
-//! | `reqwest-013` | `From<reqwest::Error>` |
+//! | `backoff-04` | `TryFrom<&backoff::ExponentialBackoff>` for [`RetryPolicy`], to migrate from that unmaintained crate |
 //! | `rdkafka-039` | `From<rdkafka::error::KafkaError>` |
+//! | `redis` | `From<redis::RedisError>` |
+//! | `reqwest-013` | `From<reqwest::Error>` |
+//! | `schemars` | `JsonSchema` of what goes over the wire |
 //! | `sqlx-09` | `From<sqlx::Error>`, by SQLSTATE |
 //! | `tonic-014` | `tonic::Status` both ways, with rich details |
+//! | `utoipa` | `ToSchema` of what goes over the wire |
 
 mod backoff;
 mod body;

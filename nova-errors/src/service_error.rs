@@ -67,6 +67,9 @@ pub enum ServiceError {
 }
 
 impl ServiceError {
+    /// The longest reason that refines a code, in characters: 64.
+    pub const MAX_REASON: usize = 64;
+
     /// An error of a kind that is known at run time only; where it is known in the source, name the variant.
     pub fn new(kind: ErrorKind, detail: impl Into<ErrorDetail>) -> Self {
         let detail = detail.into();
@@ -263,11 +266,13 @@ impl ServiceError {
     /// Refines the code with a reason: `username_taken` makes `conflict.username_taken`.
     ///
     /// The kind stays readable for a peer that doesn't know the reason. A reason that holds
-    /// anything but ASCII letters, digits and `_` has each such character replaced by `_`.
+    /// anything but ASCII letters, digits and `_` has each such character replaced by `_`; one longer than
+    /// [`MAX_REASON`](Self::MAX_REASON) is cut.
     #[must_use]
     pub fn with_reason(mut self, reason: &str) -> Self {
         let reason: String = reason
             .chars()
+            .take(Self::MAX_REASON)
             .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
             .collect();
         let code = format!("{}.{reason}", self.kind().code());
@@ -380,6 +385,12 @@ mod tests {
         let changed = original.clone().with_reason("username taken");
         assert_eq!(original.code(), "conflict");
         assert_eq!(changed.code(), "conflict.username_taken");
+    }
+
+    #[test]
+    fn a_reason_from_afar_cannot_grow_beyond_its_bound() {
+        let error = ServiceError::Conflict("name taken".into()).with_reason(&"ä".repeat(1_000));
+        assert_eq!(error.code(), format!("conflict.{}", "_".repeat(64)));
     }
 
     #[test]

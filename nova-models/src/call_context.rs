@@ -16,7 +16,8 @@ thread_local! {
 /// token and trace.
 ///
 /// The server side sets it for the duration of the handler's future ([`scope`](Self::scope)); the client side reads it
-/// ([`current`](Self::current)). It needs no runtime.
+/// ([`current`](Self::current)). It needs no runtime, and a future that is not `Send` is as good as one that is: what a
+/// worker of actix-web runs, for one.
 ///
 /// **A spawned task does not inherit it.** Wrap the future that you spawn:
 ///
@@ -181,6 +182,35 @@ mod tests {
             .scope(async { tokio::spawn(async { current_name() }).await })
             .await;
         assert_eq!(name.unwrap(), None);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_future_that_stays_on_its_thread_has_its_own_too() {
+        let local = tokio::task::LocalSet::new();
+        let handler = |name: &'static str| {
+            let shared = std::rc::Rc::new(name);
+            named(name).scope(async move {
+                tokio::task::yield_now().await;
+                assert_eq!(current_name().as_deref(), Some(*shared));
+            })
+        };
+        let one = local.spawn_local(handler("one"));
+        let two = local.spawn_local(handler("two"));
+        local.await;
+        one.await.unwrap();
+        two.await.unwrap();
+        assert_eq!(current_name(), None);
+    }
+
+    #[tokio::test]
+    async fn a_spawned_task_has_the_one_that_it_is_wrapped_in() {
+        let name = named("outer")
+            .scope(async {
+                let context = CallContext::current().unwrap_or_default();
+                tokio::spawn(context.scope(async { current_name() })).await
+            })
+            .await;
+        assert_eq!(name.unwrap().as_deref(), Some("outer"));
     }
 
     #[test]

@@ -7,6 +7,12 @@ use crate::RequestId;
 ///
 /// `source_service` is for logs; it decides nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "schemars",
+    derive(schemars::JsonSchema),
+    schemars(rename = "CommandRequest_{C}")
+)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct CommandRequest<C> {
     /// The id of the request, the same over all attempts of a call.
     pub request_id: RequestId,

@@ -6,9 +6,14 @@ use crate::RequestId;
 
 /// The envelope of a command's answer.
 ///
-/// Either `success` is true and `data` holds the reply, or it is false and `error` says why. Use
-/// [`into_result`](Self::into_result) to read one.
+/// Either `success` is true and `data` holds the reply, or it is false and `error` says why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "schemars",
+    derive(schemars::JsonSchema),
+    schemars(rename = "CommandResponse_{T}")
+)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 #[serde(bound(deserialize = "T: Deserialize<'de>"))]
 pub struct CommandResponse<T> {
     /// The id of the request that this answers.
@@ -17,16 +22,31 @@ pub struct CommandResponse<T> {
     pub success: bool,
     /// The reply of a success.
     #[serde(default)]
+    #[cfg_attr(feature = "utoipa", schema(required, schema_with = or_null::<T>))]
     pub data: Option<T>,
     /// What went wrong.
     #[serde(default)]
+    #[cfg_attr(feature = "utoipa", schema(required))]
     pub error: Option<ResponseError>,
     /// When the answer was made, by the service's clock.
     pub timestamp: DateTime<Utc>,
 }
 
+// Derived, the null of a generic field gets lost.
+#[cfg(feature = "utoipa")]
+fn or_null<T: utoipa::ToSchema>() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+    use utoipa::openapi::{ObjectBuilder, Type, schema::AnyOfBuilder};
+
+    AnyOfBuilder::new()
+        .item(T::schema())
+        .item(ObjectBuilder::new().schema_type(Type::Null))
+        .into()
+}
+
 /// The `error` of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum ResponseError {

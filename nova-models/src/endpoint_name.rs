@@ -3,10 +3,32 @@ use std::fmt;
 use std::str::FromStr;
 
 use nova_errors::{ServiceError, Violation};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The name of a service, as it stands in envelopes, paths and logs: 1 to 64 characters of
 /// `[a-z0-9-]`, beginning with a letter.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+#[cfg_attr(
+    feature = "schemars",
+    derive(schemars::JsonSchema),
+    schemars(
+        with = "String",
+        description = "The name of a service.",
+        extend("pattern" = r"^[a-z][a-z0-9-]*$", "minLength" = 1, "maxLength" = 64)
+    )
+)]
+#[cfg_attr(
+    feature = "utoipa",
+    derive(utoipa::ToSchema),
+    schema(
+        value_type = String,
+        description = "The name of a service.",
+        pattern = r"^[a-z][a-z0-9-]*$",
+        min_length = 1,
+        max_length = 64
+    )
+)]
 pub struct ServiceName(Cow<'static, str>);
 
 /// The name of a command's endpoint at a service: 1 to 8 segments of `[A-Za-z0-9_.-]`, joined by
@@ -23,7 +45,28 @@ pub struct ServiceName(Cow<'static, str>);
 ///     assert!(escape.parse::<EndpointName>().is_err());
 /// }
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+#[cfg_attr(
+    feature = "schemars",
+    derive(schemars::JsonSchema),
+    schemars(
+        with = "String",
+        description = "The name of an endpoint at a service.",
+        extend("pattern" = r"^\.*[A-Za-z0-9_-][A-Za-z0-9_.-]*(/\.*[A-Za-z0-9_-][A-Za-z0-9_.-]*){0,7}$", "minLength" = 1, "maxLength" = 128)
+    )
+)]
+#[cfg_attr(
+    feature = "utoipa",
+    derive(utoipa::ToSchema),
+    schema(
+        value_type = String,
+        description = "The name of an endpoint at a service.",
+        pattern = r"^\.*[A-Za-z0-9_-][A-Za-z0-9_.-]*(/\.*[A-Za-z0-9_-][A-Za-z0-9_.-]*){0,7}$",
+        min_length = 1,
+        max_length = 128
+    )
+)]
 pub struct EndpointName(Cow<'static, str>);
 
 impl ServiceName {
@@ -98,6 +141,20 @@ macro_rules! text {
 
             fn from_str(text: &str) -> Result<Self, ServiceError> {
                 Self::new(text.to_owned())
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = ServiceError;
+
+            fn try_from(text: String) -> Result<Self, ServiceError> {
+                Self::new(text)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
             }
         }
 

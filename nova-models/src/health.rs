@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 /// How a service is, and what it depends on: the body of the health routes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct HealthStatus {
     /// The service.
     pub service_name: String,
@@ -20,6 +22,8 @@ pub struct HealthStatus {
 
 /// How one dependency is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct DependencyHealth {
     /// How it is.
     pub status: HealthState,
@@ -32,6 +36,8 @@ pub struct DependencyHealth {
 
 /// Degrees of health; the order is from good to bad, so that `max` gives the worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum HealthState {

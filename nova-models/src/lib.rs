@@ -14,12 +14,34 @@
 //! let response = CommandResponse::ok(request.request_id, "live");
 //! assert!(response.success);
 //! ```
+//!
+//! # Bounds
+//!
+//! | what | bound |
+//! |---|---|
+//! | [`RequestId`] | 1 to 128 characters, [`RequestId::MAX_LEN`] |
+//! | [`ServiceName`] | 1 to 64 characters |
+//! | [`EndpointName`] | 1 to 128 characters in at most 8 segments |
+//! | items on a page | 1 to 100, [`PageRequest::MAX_LIMIT`]; 20 where nobody says |
+//! | cursor of a list | 512 bytes, [`CursorRequest::MAX_CURSOR`] |
+//! | time until a [`Deadline`] | 24 hours, [`Deadline::MAX`] |
+//! | `tracestate` | 512 bytes, [`TraceContext::MAX_TRACESTATE`] |
+//!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `schemars` | `JsonSchema` of the envelopes, names and models |
+//! | `utoipa` | `ToSchema` of the same types, `IntoParams` of [`PageRequest`] and [`CursorRequest`] |
 
 mod access_token;
 mod call_context;
 mod command;
 mod command_request;
 mod command_response;
+mod cursor_request;
 mod deadline;
 mod endpoint_name;
 mod health;
@@ -36,6 +58,7 @@ pub use call_context::{CallContext, WithContext};
 pub use command::{Command, Idempotency};
 pub use command_request::CommandRequest;
 pub use command_response::{CommandResponse, ResponseError};
+pub use cursor_request::CursorRequest;
 pub use deadline::Deadline;
 pub use endpoint_name::{EndpointName, ServiceName};
 pub use health::{DependencyHealth, HealthState, HealthStatus};

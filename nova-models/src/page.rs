@@ -1,6 +1,8 @@
 use nova_errors::{ServiceError, Violation};
 use serde::{Deserialize, Serialize};
 
+use crate::CursorRequest;
+
 /// Which page of a list is asked for: `?page=2&limit=50`.
 ///
 /// ```
@@ -13,8 +15,20 @@ use serde::{Deserialize, Serialize};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "RawPageRequest")]
+#[cfg_attr(
+    feature = "utoipa",
+    derive(utoipa::IntoParams),
+    into_params(parameter_in = Query)
+)]
 pub struct PageRequest {
+    /// The page, from 1.
+    #[cfg_attr(feature = "utoipa", param(default = 1, minimum = 1, required = false))]
     page: u32,
+    /// The most items on the page.
+    #[cfg_attr(
+        feature = "utoipa",
+        param(default = 20, minimum = 1, maximum = 100, required = false)
+    )]
     limit: u32,
 }
 
@@ -30,7 +44,7 @@ const fn first_page() -> u32 {
     1
 }
 
-const fn default_limit() -> u32 {
+pub(crate) const fn default_limit() -> u32 {
     PageRequest::DEFAULT_LIMIT
 }
 
@@ -50,10 +64,7 @@ impl PageRequest {
             let violation = Violation::new("page", "expected 1 or more, got 0");
             return Err(ServiceError::Validation(violation.into()));
         }
-        if !(1..=Self::MAX_LIMIT).contains(&limit) {
-            let violation = Violation::new("limit", format!("expected 1 to 100, got {limit}"));
-            return Err(ServiceError::Validation(violation.into()));
-        }
+        check_limit(limit)?;
         Ok(Self { page, limit })
     }
 
@@ -76,6 +87,14 @@ impl PageRequest {
     }
 }
 
+pub(crate) fn check_limit(limit: u32) -> Result<(), ServiceError> {
+    if (1..=PageRequest::MAX_LIMIT).contains(&limit) {
+        return Ok(());
+    }
+    let violation = Violation::new("limit", format!("expected 1 to 100, got {limit}"));
+    Err(ServiceError::Validation(violation.into()))
+}
+
 impl Default for PageRequest {
     fn default() -> Self {
         Self {
@@ -95,12 +114,18 @@ impl TryFrom<RawPageRequest> for PageRequest {
 
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "schemars",
+    derive(schemars::JsonSchema),
+    schemars(rename = "PagedResponse_{T}")
+)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct PagedResponse<T> {
     /// The items of the page.
     pub items: Vec<T>,
     /// The items of the whole list.
     pub total: u64,
-    /// The page, from 1.
+    /// The page, from 1; always 1 where the list is read by cursor.
     pub page: u32,
     /// The most items on a page.
     pub limit: u32,
@@ -124,6 +149,41 @@ impl<T> PagedResponse<T> {
             next_cursor: None,
         }
     }
+
+    /// The page that `request` asked for, out of a list of `total` that is read by cursor.
+    ///
+    /// `rows` are the items from the cursor on, and *one more* than [`limit`](CursorRequest::limit) where there is one: that one
+    /// tells that there is a further page, and is left out. `cursor` makes the cursor of the next page from the last
+    /// item of this one.
+    ///
+    /// ```
+    /// use nova_models::{CursorRequest, PagedResponse};
+    ///
+    /// let request = CursorRequest::new(None, 2)?;
+    /// let page = PagedResponse::by_cursor(vec![7, 8, 9], 5, &request, |last| format!("after-{last}"));
+    /// assert_eq!(page.items, [7, 8]);
+    /// assert_eq!(page.next_cursor.as_deref(), Some("after-8"));
+    /// # Ok::<(), nova_errors::ServiceError>(())
+    /// ```
+    pub fn by_cursor(
+        mut rows: Vec<T>,
+        total: u64,
+        request: &CursorRequest,
+        cursor: impl FnOnce(&T) -> String,
+    ) -> Self {
+        let limit = request.limit() as usize;
+        let has_more = rows.len() > limit;
+        rows.truncate(limit);
+        let next_cursor = rows.last().filter(|_| has_more).map(cursor);
+        Self {
+            items: rows,
+            total,
+            page: first_page(),
+            limit: request.limit(),
+            has_more,
+            next_cursor,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -145,6 +205,25 @@ mod tests {
           "has_more": true
         }
         "#);
+    }
+
+    #[test]
+    fn the_last_page_by_cursor_has_no_further_one() {
+        let request = CursorRequest::new(Some("after-c".to_owned()), 2).unwrap();
+        let full = PagedResponse::by_cursor(vec!["d", "e"], 5, &request, |_| unreachable!());
+        assert!(!full.has_more);
+        assert_eq!(full.next_cursor, None);
+        let empty = PagedResponse::by_cursor(Vec::<&str>::new(), 5, &request, |_| unreachable!());
+        assert!(!empty.has_more);
+    }
+
+    #[test]
+    fn a_page_by_cursor_says_where_the_next_one_begins() {
+        let request = CursorRequest::new(None, 2).unwrap();
+        let page = PagedResponse::by_cursor(vec!["a", "b", "c"], 5, &request, |last| {
+            format!("after-{last}")
+        });
+        insta::assert_snapshot!(serde_json::to_string(&page).unwrap(), @r#"{"items":["a","b"],"total":5,"page":1,"limit":2,"has_more":true,"next_cursor":"after-b"}"#);
     }
 
     #[test]

@@ -3,7 +3,7 @@ use std::ops::Deref;
 use std::str::FromStr;
 
 use nova_errors::{ServiceError, Violation};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The id of a request: 1 to 128 characters of `[A-Za-z0-9._~-]`, so that it fits a header, a URL
 /// and a log line as it is.
@@ -19,8 +19,27 @@ use serde::{Deserialize, Serialize};
 /// # "req-1".parse::<RequestId>()?;
 /// # Ok::<(), nova_errors::ServiceError>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+#[cfg_attr(
+    feature = "schemars",
+    derive(schemars::JsonSchema),
+    schemars(
+        with = "String",
+        description = "The id of a request.",
+        extend("pattern" = "^[A-Za-z0-9._~-]+$", "minLength" = 1, "maxLength" = 128)
+    )
+)]
+#[cfg_attr(
+    feature = "utoipa",
+    derive(utoipa::ToSchema),
+    schema(
+        description = "The id of a request.",
+        pattern = "^[A-Za-z0-9._~-]+$",
+        min_length = 1,
+        max_length = 128
+    )
+)]
 pub struct RequestId(String);
 
 impl RequestId {
@@ -75,6 +94,12 @@ impl FromStr for RequestId {
 impl From<RequestId> for String {
     fn from(id: RequestId) -> Self {
         id.0
+    }
+}
+
+impl Serialize for RequestId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 

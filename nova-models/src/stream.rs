@@ -4,6 +4,8 @@ use uuid::Uuid;
 
 /// A live stream, as the streaming service tells it to others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct StreamInfo {
     /// The stream.
     pub stream_id: Uuid,
@@ -25,6 +27,7 @@ pub struct StreamInfo {
 
 /// Where a stream is in its life. A word from a later version is kept and written back as it came.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum StreamStatus {
@@ -39,8 +42,27 @@ pub enum StreamStatus {
     Unknown(String),
 }
 
+// Derived, it would be an object where it is a word that this version does not know.
+#[cfg(feature = "utoipa")]
+impl utoipa::PartialSchema for StreamStatus {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::Type::String)
+            .description(Some(
+                "Where a stream is in its life. A later version may know more words.",
+            ))
+            .examples(["scheduled", "live", "ended"])
+            .into()
+    }
+}
+
+#[cfg(feature = "utoipa")]
+impl utoipa::ToSchema for StreamStatus {}
+
 /// What happens to a stream, for those who watch it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "ids, times and texts are what their names say")]
@@ -82,6 +104,8 @@ pub enum StreamEvent {
 
 /// What can be asked of a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "ids, times and texts are what their names say")]

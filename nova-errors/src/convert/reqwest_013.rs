@@ -1,5 +1,6 @@
 use std::error::Error as _;
 
+use super::refused_stream::is_refused_stream;
 use crate::{Effect, Origin, ServiceError};
 
 impl From<reqwest::Error> for ServiceError {
@@ -20,13 +21,13 @@ impl From<reqwest::Error> for ServiceError {
             kind.with_effect(Effect::None)
         } else if error.is_timeout() {
             Self::Timeout("wait for the answer".into())
-        } else if refused_stream(&error) {
+        } else if is_refused_stream(&error) {
             Self::ServiceUnavailable("stream refused".into()).with_effect(Effect::None)
         } else if error.is_redirect() {
             return Self::Upstream("follow the redirects".into())
                 .with_origin(Origin::Remote)
                 .with_source(error);
-        } else if error.is_decode() {
+        } else if error.is_decode() && !is_cut_off(&error) {
             Self::Upstream("decode the answer".into())
         } else if let Some(status) = error.status() {
             return Self::from_http_status(status.as_u16())
@@ -39,12 +40,12 @@ impl From<reqwest::Error> for ServiceError {
     }
 }
 
-/// Whether an HTTP/2 server refused the stream before it looked at the request (RFC 9113, section 8.7).
-fn refused_stream(error: &reqwest::Error) -> bool {
+/// Whether it is the body that broke off, and not its content that could not be read.
+fn is_cut_off(error: &reqwest::Error) -> bool {
     let mut cause = error.source();
     while let Some(inner) = cause {
-        if let Some(h2) = inner.downcast_ref::<h2::Error>() {
-            return h2.reason() == Some(h2::Reason::REFUSED_STREAM) && h2.is_remote();
+        if inner.is::<hyper::Error>() {
+            return true;
         }
         cause = inner.source();
     }
@@ -72,6 +73,11 @@ mod tests {
 
     /// What the client says after one request that is answered with `head` and no body.
     async fn answered(head: &str) -> ServiceError {
+        answered_with(&format!("{head}\r\ncontent-length: 0\r\n\r\n")).await
+    }
+
+    /// What the client says after one request that is answered with `answer` and the end of the connection.
+    async fn answered_with(answer: &str) -> ServiceError {
         let (listener, address) = listen().await;
         let no_redirects = reqwest::redirect::Policy::limited(0);
         let client = client().redirect(no_redirects).build().unwrap();
@@ -81,13 +87,14 @@ mod tests {
             while !request.ends_with(b"\r\n\r\n") {
                 assert!(socket.read_buf(&mut request).await.unwrap() > 0);
             }
-            let answer = format!("HTTP/1.1 {head}\r\ncontent-length: 0\r\n\r\n");
+            let answer = format!("HTTP/1.1 {answer}");
             socket.write_all(answer.as_bytes()).await.unwrap();
-            socket
         };
-        let get = client.get(format!("http://{address}/")).send();
-        let (_socket, answer) = tokio::join!(serve, get);
-        let answer = answer.and_then(reqwest::Response::error_for_status);
+        let get = async {
+            let answer = client.get(format!("http://{address}/")).send().await?;
+            answer.error_for_status()?.bytes().await
+        };
+        let ((), answer) = tokio::join!(serve, get);
         ServiceError::from(answer.unwrap_err())
     }
 
@@ -127,6 +134,19 @@ mod tests {
         assert_eq!(away.kind(), ErrorKind::ServiceUnavailable);
         assert_eq!(away.origin(), Origin::Transport);
         assert_eq!(away.effect(), Effect::Unknown);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_breaks_off_is_a_failure_of_the_way() {
+        for answer in [
+            "200 OK\r\ncontent-length: 10\r\n\r\nabc",
+            "200 OK\r\ntransfer-encoding: chunked\r\n\r\na\r\nabc",
+        ] {
+            let error = answered_with(answer).await;
+            assert_eq!(error.kind(), ErrorKind::ServiceUnavailable);
+            assert_eq!(error.origin(), Origin::Transport);
+            assert_eq!(error.effect(), Effect::Unknown);
+        }
     }
 
     #[tokio::test]

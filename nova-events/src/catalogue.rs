@@ -1,24 +1,13 @@
 //! The events of the platform, a module per aggregate type.
 
+pub mod analytics;
 pub mod content;
 pub mod identity;
+pub mod media;
+pub mod message;
+pub mod notification;
 pub mod social;
-
-/// Implements [`DomainEvent`](crate::DomainEvent) for a payload whose aggregate id is one of its fields.
-macro_rules! domain_event {
-    ($payload:ty, $aggregate_type:expr, $event_type:literal, $key:ident $(, alias $alias:literal)*) => {
-        impl crate::DomainEvent for $payload {
-            const EVENT_TYPE: &'static str = $event_type;
-            const AGGREGATE_TYPE: &'static str = $aggregate_type;
-            const ALIASES: &'static [&'static str] = &[$($alias),*];
-
-            fn aggregate_id(&self) -> String {
-                self.$key.to_string()
-            }
-        }
-    };
-}
-use domain_event;
+pub mod streaming;
 
 /// Makes an enum of words that stays open: a word from a later version is kept and written back as
 /// it came.
@@ -63,6 +52,23 @@ macro_rules! open_words {
                     $name::Unknown(word) => word,
                     known => known.as_str().to_owned(),
                 }
+            }
+        }
+
+        #[cfg(feature = "schemas")]
+        impl schemars::JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({
+                    "anyOf": [{ "type": "string", "enum": [$($word),+] }, { "type": "string" }],
+                })
             }
         }
 

@@ -14,7 +14,8 @@ pub struct EventMetadata {
     pub event_type: String,
     /// What the event is about.
     pub aggregate_type: String,
-    /// The aggregate: within one, events come in order.
+    /// The aggregate: within one, events come in order. Empty for a record without a key on a topic of the first generation,
+    /// and for a CloudEvent without one.
     pub aggregate_id: String,
     /// When it happened.
     pub created_at: DateTime<Utc>,

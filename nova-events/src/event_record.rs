@@ -49,6 +49,19 @@ impl EventRecord {
         }
     }
 
+    /// A record with a key and a null value: on a compacted topic it lets the broker drop what the key said before.
+    /// Consumers pass over it.
+    #[must_use]
+    pub fn tombstone(topic: Topic, key: impl Into<Bytes>) -> Self {
+        Self::new(topic, Some(key.into()), None)
+    }
+
+    /// Whether the value is null.
+    #[must_use]
+    pub const fn is_tombstone(&self) -> bool {
+        self.value.is_none()
+    }
+
     /// The record of an event; `seq` is the outbox's sequence, where it went through one.
     #[must_use]
     pub fn from_event(event: &NewEvent, seq: Option<i64>, topic: Topic) -> Self {

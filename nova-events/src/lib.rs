@@ -1,8 +1,10 @@
 //! Event schemas, the record format, the publisher, and the consumer runtime.
 //!
 //! An event is a typed payload ([`DomainEvent`]); what else there is to say about it goes into the
-//! record's headers ([`EventRecord`], [`EventMetadata`]). The events of the platform are in [`content`],
-//! [`identity`] and [`social`]; your own are a type and a small `impl` away.
+//! record's headers ([`EventRecord`], [`EventMetadata`]). The events of the platform are in [`analytics`], [`content`],
+//! [`identity`], [`media`], [`message`], [`notification`], [`social`] and [`streaming`]; your own are a type and a
+//! [`domain_event!`] away. Records of older versions are [upcast](DomainEvent#versions), so that a handler sees the
+//! newest type alone.
 //!
 //! With the feature `kafka`, `KafkaPublisher` sends records in order, pipelined, to the partitions that every
 //! other client would choose; and `EventConsumer` runs an async function for each event: at least once, in order within a
@@ -73,6 +75,13 @@
 //! | delivery of a record | 30 s | `delivery_timeout` |
 //! | payload of an event | 960 KiB | – |
 //!
+//! # What is read
+//!
+//! Records with the headers of [`EventRecord::from_event`], those of the CloudEvents 1.0 binding in binary mode (written too, with
+//! [`EventRecord::with_cloud_events`]), and records without headers on the topics of the platform's
+//! first generation ([`Topic::is_older`]), where the topic is the event type. A null value is a tombstone, which
+//! consumers pass over.
+//!
 //! # Metrics
 //!
 //! Through the `metrics` facade: `nova_consumer_handled_total` (`group`, `event_type`, `outcome`),
@@ -85,9 +94,11 @@
 //! | feature | adds |
 //! |---|---|
 //! | `kafka` | the publisher and the consumer, over librdkafka |
+//! | `schemas` | `schemas`: JSON Schemas, the AsyncAPI document, and the check for breaking changes |
 //! | `test-util` | `RecordingPublisher`, the conformance suites and, with `kafka`, `EmbeddedKafka` and delivery without a broker |
 
 mod catalogue;
+mod cloud_events;
 #[cfg(feature = "test-util")]
 pub mod conformance;
 #[cfg(feature = "kafka")]
@@ -104,13 +115,18 @@ mod idempotency;
 mod kafka;
 mod murmur2;
 mod new_event;
+mod older_payload;
 mod received_record;
 mod record_header;
 #[cfg(feature = "test-util")]
 mod recording_publisher;
+#[cfg(feature = "schemas")]
+pub mod schemas;
 mod topic;
 
-pub use catalogue::{content, identity, social};
+pub use catalogue::{
+    analytics, content, identity, media, message, notification, social, streaming,
+};
 #[cfg(feature = "kafka")]
 pub use consumer::Outcome;
 pub use consumer_group::ConsumerGroup;
@@ -129,7 +145,12 @@ pub use kafka::{
 };
 pub use murmur2::murmur2;
 pub use new_event::{EventParts, NewEvent};
+pub use older_payload::OlderPayload;
 pub use received_record::ReceivedRecord;
 #[cfg(feature = "test-util")]
 pub use recording_publisher::RecordingPublisher;
 pub use topic::{Topic, TopicPrefix};
+
+// `domain_event!` names it where its user may not depend on `nova-errors`.
+#[doc(hidden)]
+pub use nova_errors::ServiceError as __ServiceError;

@@ -6,7 +6,10 @@ use nova_models::TraceContext;
 use uuid::Uuid;
 
 use crate::field::{check_name, invalid, refused};
-use crate::{DomainEvent, Event, EventMetadata, EventRecord, Topic, record_header as header};
+use crate::{
+    DomainEvent, Event, EventMetadata, EventRecord, OlderPayload, Topic, cloud_events,
+    record_header as header,
+};
 
 /// A record as it was read, and where it stood.
 ///
@@ -85,11 +88,13 @@ impl ReceivedRecord {
         self.timestamp
     }
 
-    /// Reads the headers, ours or those of the CloudEvents binding.
+    /// Reads the headers, ours or those of the CloudEvents binding in binary mode; ours count where a record has both.
     ///
     /// A missing `schema_version` reads as 1; where `aggregate_id` is missing the key stands in, for
     /// `created_at` the broker's time. On a topic of the first generation, whose records have no headers, the
-    /// event type is the topic and the id is the UUIDv5 (OID namespace) of `topic/partition/offset`.
+    /// event type is the topic and the id is the UUIDv5 (OID namespace) of `topic/partition/offset`. The id of a CloudEvent
+    /// that is not a UUID becomes the UUIDv5 (OID namespace) of `source/id`. Records of these two kinds need no key: the
+    /// aggregate id is empty without one.
     ///
     /// # Errors
     ///
@@ -109,7 +114,7 @@ impl ReceivedRecord {
             schema_version: self.schema_version()?,
             source: self
                 .optional(header::SOURCE)
-                .or_else(|| self.optional("ce_source")),
+                .or_else(|| self.optional(header::CE_SOURCE)),
             seq: self.parsed(header::SEQ),
             correlation_id: self.optional(header::CORRELATION_ID),
             causation_id: self.optional(header::CAUSATION_ID),
@@ -136,16 +141,17 @@ impl ReceivedRecord {
         let Some(value) = self.record.value() else {
             return Err(refused("value", "expected a payload, got a tombstone"));
         };
-        let payload = serde_json::from_slice(value).map_err(|error| {
-            let expected = format!("payload is not a {}", T::EVENT_TYPE);
-            refused("value", expected).with_source(error)
-        })?;
+        let payload = payload(metadata.schema_version, value)?;
         Ok(Event::new(metadata, payload))
     }
 
     /// The routing key.
     pub(crate) fn event_type(&self) -> Result<&str, ServiceError> {
-        if let Some(event_type) = self.either(header::EVENT_TYPE, "ce_type")? {
+        if let Some(event_type) = self.text(header::EVENT_TYPE)? {
+            return Ok(event_type);
+        }
+        cloud_events::check(&self.record)?;
+        if let Some(event_type) = self.text(header::CE_TYPE)? {
             return Ok(event_type);
         }
         let topic = self.record.topic();
@@ -156,16 +162,19 @@ impl ReceivedRecord {
     }
 
     fn event_id(&self, topic: &Topic) -> Result<Uuid, ServiceError> {
-        match self.either(header::EVENT_ID, "ce_id")? {
-            Some(id) => id
+        if let Some(id) = self.text(header::EVENT_ID)? {
+            return id
                 .parse()
-                .map_err(|error| invalid(header::EVENT_ID, "a UUID", id).with_source(error)),
-            None if topic.is_older() => {
-                let position = format!("{topic}/{}/{}", self.partition, self.offset);
-                Ok(Uuid::new_v5(&Uuid::NAMESPACE_OID, position.as_bytes()))
-            }
-            None => Err(missing(header::EVENT_ID)),
+                .map_err(|error| invalid(header::EVENT_ID, "a UUID", id).with_source(error));
         }
+        if let Some(id) = self.text(header::CE_ID)? {
+            return cloud_events::event_id(id, self.text(header::CE_SOURCE)?);
+        }
+        if topic.is_older() {
+            let position = format!("{topic}/{}/{}", self.partition, self.offset);
+            return Ok(Uuid::new_v5(&Uuid::NAMESPACE_OID, position.as_bytes()));
+        }
+        Err(missing(header::EVENT_ID))
     }
 
     fn aggregate_id(&self) -> Result<&str, ServiceError> {
@@ -175,13 +184,17 @@ impl ReceivedRecord {
         let key = self.record.key().and_then(|key| str::from_utf8(key).ok());
         match key {
             Some(key) => Ok(key),
-            None if self.record.topic().is_older() => Ok(""),
+            None if self.record.topic().is_older() || self.is_cloud_event() => Ok(""),
             None => Err(missing(header::AGGREGATE_ID)),
         }
     }
 
+    fn is_cloud_event(&self) -> bool {
+        self.record.header(header::CE_ID).is_some()
+    }
+
     fn created_at(&self) -> Result<DateTime<Utc>, ServiceError> {
-        if let Some(text) = self.either(header::CREATED_AT, "ce_time")? {
+        if let Some(text) = self.either(header::CREATED_AT, header::CE_TIME)? {
             return DateTime::parse_from_rfc3339(text)
                 .map(|time| time.to_utc())
                 .map_err(|error| {
@@ -203,9 +216,12 @@ impl ReceivedRecord {
 
     /// A malformed trace is no reason to refuse an event: the standard says to start a new one.
     fn trace(&self) -> Option<TraceContext> {
-        let parent = self.optional(header::TRACEPARENT)?;
-        let state = self.optional(header::TRACESTATE);
-        TraceContext::parse(&parent, state.as_deref()).ok()
+        let read = |parent, state| {
+            let parent: String = self.optional(parent)?;
+            TraceContext::parse(&parent, self.optional(state).as_deref()).ok()
+        };
+        read(header::TRACEPARENT, header::TRACESTATE)
+            .or_else(|| read(header::CE_TRACEPARENT, header::CE_TRACESTATE))
     }
 
     fn either(&self, name: &str, cloud_events: &str) -> Result<Option<&str>, ServiceError> {
@@ -230,6 +246,27 @@ impl ReceivedRecord {
     fn parsed<T: FromStr>(&self, name: &str) -> Option<T> {
         str::from_utf8(self.record.header(name)?).ok()?.parse().ok()
     }
+}
+
+/// Whatever an upcast complains of, the record is poison: a retry would not change it.
+pub(crate) fn payload<T: DomainEvent>(version: u32, value: &[u8]) -> Result<T, ServiceError> {
+    if version < T::SCHEMA_VERSION {
+        return T::upcast(OlderPayload::new(version, value)).map_err(|error| {
+            let (name, newest) = (T::EVENT_TYPE, T::SCHEMA_VERSION);
+            let what = format!("version {version} of {name} cannot be read as version {newest}");
+            refused("value", what).with_source(error)
+        });
+    }
+    serde_json::from_slice(value).map_err(|error| {
+        let name = T::EVENT_TYPE;
+        let what = if version == T::SCHEMA_VERSION {
+            format!("payload is not a {name}")
+        } else {
+            let newest = T::SCHEMA_VERSION;
+            format!("version {version} of {name} cannot be read: {newest} is the newest known")
+        };
+        refused("value", what).with_source(error)
+    })
 }
 
 /// `{prefix}.{aggregate_type}.events`, or what the event type begins with.

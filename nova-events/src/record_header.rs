@@ -12,3 +12,13 @@ pub(crate) const CORRELATION_ID: &str = "correlation_id";
 pub(crate) const CAUSATION_ID: &str = "causation_id";
 pub(crate) const TRACEPARENT: &str = "traceparent";
 pub(crate) const TRACESTATE: &str = "tracestate";
+
+// The CloudEvents 1.0 binding for Kafka, binary mode.
+pub(crate) const CE_SPECVERSION: &str = "ce_specversion";
+pub(crate) const CE_ID: &str = "ce_id";
+pub(crate) const CE_SOURCE: &str = "ce_source";
+pub(crate) const CE_TYPE: &str = "ce_type";
+pub(crate) const CE_TIME: &str = "ce_time";
+pub(crate) const CE_TRACEPARENT: &str = "ce_traceparent";
+pub(crate) const CE_TRACESTATE: &str = "ce_tracestate";
+pub(crate) const CONTENT_TYPE: &str = "content-type";

@@ -12,7 +12,10 @@ use crate::program;
 use crate::workspace::Workspace;
 
 /// Folders whose every file is generated, and the area of `xtask-codegen` that makes them.
-const OUTPUTS: [(&str, &str); 1] = [("auth", "nova-auth-client/src/generated")];
+const OUTPUTS: [(&str, &str); 2] = [
+    ("auth", "nova-auth-client/src/generated"),
+    ("events", "nova-events/schemas"),
+];
 
 /// Generates everything. With `check` nothing is written, and a difference is an error.
 pub(crate) fn run(workspace: &Workspace, check: bool) -> Result<()> {

@@ -4,13 +4,15 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{domain_event, open_words};
+use super::open_words;
+use crate::domain_event;
 
 /// The aggregate type: decides the topic.
 pub const AGGREGATE_TYPE: &str = "content";
 
 /// Somebody posted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct PostCreated {
     /// The post.
     pub post_id: Uuid,
@@ -25,10 +27,17 @@ pub struct PostCreated {
     /// When.
     pub created_at: DateTime<Utc>,
 }
-domain_event!(PostCreated, AGGREGATE_TYPE, "content.post.created", post_id);
+domain_event! {
+    PostCreated {
+        event_type: "content.post.created",
+        aggregate_type: AGGREGATE_TYPE,
+        key: post_id,
+    }
+}
 
 /// A post says something else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct PostUpdated {
     /// The post.
     pub post_id: Uuid,
@@ -39,10 +48,17 @@ pub struct PostUpdated {
     /// When.
     pub updated_at: DateTime<Utc>,
 }
-domain_event!(PostUpdated, AGGREGATE_TYPE, "content.post.updated", post_id);
+domain_event! {
+    PostUpdated {
+        event_type: "content.post.updated",
+        aggregate_type: AGGREGATE_TYPE,
+        key: post_id,
+    }
+}
 
 /// A post was published, archived or deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct PostStatusUpdated {
     /// The post.
     pub post_id: Uuid,
@@ -53,15 +69,17 @@ pub struct PostStatusUpdated {
     /// When.
     pub updated_at: DateTime<Utc>,
 }
-domain_event!(
-    PostStatusUpdated,
-    AGGREGATE_TYPE,
-    "content.post.status_updated",
-    post_id
-);
+domain_event! {
+    PostStatusUpdated {
+        event_type: "content.post.status_updated",
+        aggregate_type: AGGREGATE_TYPE,
+        key: post_id,
+    }
+}
 
 /// A post is gone. This is terminal: what arrives later for the post changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct PostDeleted {
     /// The post.
     pub post_id: Uuid,
@@ -70,10 +88,17 @@ pub struct PostDeleted {
     /// When.
     pub deleted_at: DateTime<Utc>,
 }
-domain_event!(PostDeleted, AGGREGATE_TYPE, "content.post.deleted", post_id);
+domain_event! {
+    PostDeleted {
+        event_type: "content.post.deleted",
+        aggregate_type: AGGREGATE_TYPE,
+        key: post_id,
+    }
+}
 
 /// Somebody commented on a post.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct CommentCreated {
     /// The comment.
     pub comment_id: Uuid,
@@ -88,15 +113,17 @@ pub struct CommentCreated {
     /// When.
     pub created_at: DateTime<Utc>,
 }
-domain_event!(
-    CommentCreated,
-    AGGREGATE_TYPE,
-    "content.comment.created",
-    post_id
-);
+domain_event! {
+    CommentCreated {
+        event_type: "content.comment.created",
+        aggregate_type: AGGREGATE_TYPE,
+        key: post_id,
+    }
+}
 
 /// Somebody likes a post.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct LikeCreated {
     /// The post.
     pub post_id: Uuid,
@@ -107,10 +134,17 @@ pub struct LikeCreated {
     /// When.
     pub created_at: DateTime<Utc>,
 }
-domain_event!(LikeCreated, AGGREGATE_TYPE, "content.like.created", post_id);
+domain_event! {
+    LikeCreated {
+        event_type: "content.like.created",
+        aggregate_type: AGGREGATE_TYPE,
+        key: post_id,
+    }
+}
 
 /// Somebody took back a like.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct LikeDeleted {
     /// The post.
     pub post_id: Uuid,
@@ -121,7 +155,13 @@ pub struct LikeDeleted {
     /// When.
     pub deleted_at: DateTime<Utc>,
 }
-domain_event!(LikeDeleted, AGGREGATE_TYPE, "content.like.deleted", post_id);
+domain_event! {
+    LikeDeleted {
+        event_type: "content.like.deleted",
+        aggregate_type: AGGREGATE_TYPE,
+        key: post_id,
+    }
+}
 
 open_words! {
     /// What a post shows. A word from a later version is kept and written back as it came.

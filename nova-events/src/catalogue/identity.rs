@@ -4,13 +4,15 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{domain_event, open_words};
+use super::open_words;
+use crate::domain_event;
 
 /// The aggregate type: decides the topic.
 pub const AGGREGATE_TYPE: &str = "identity";
 
 /// Somebody registered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct UserCreated {
     /// The user.
     pub user_id: Uuid,
@@ -21,16 +23,18 @@ pub struct UserCreated {
     /// When.
     pub created_at: DateTime<Utc>,
 }
-domain_event!(
-    UserCreated,
-    AGGREGATE_TYPE,
-    "identity.user.created",
-    user_id,
-    alias "UserCreatedEvent"
-);
+domain_event! {
+    UserCreated {
+        event_type: "identity.user.created",
+        aggregate_type: AGGREGATE_TYPE,
+        key: user_id,
+        aliases: ["UserCreatedEvent"],
+    }
+}
 
 /// A profile looks different.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct UserProfileUpdated {
     /// The user.
     pub user_id: Uuid,
@@ -49,16 +53,18 @@ pub struct UserProfileUpdated {
     /// When.
     pub updated_at: DateTime<Utc>,
 }
-domain_event!(
-    UserProfileUpdated,
-    AGGREGATE_TYPE,
-    "identity.user.profile_updated",
-    user_id,
-    alias "UserProfileUpdatedEvent"
-);
+domain_event! {
+    UserProfileUpdated {
+        event_type: "identity.user.profile_updated",
+        aggregate_type: AGGREGATE_TYPE,
+        key: user_id,
+        aliases: ["UserProfileUpdatedEvent"],
+    }
+}
 
 /// An account is gone. This is terminal: what arrives later for the user changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct UserDeleted {
     /// The user.
     pub user_id: Uuid,
@@ -67,16 +73,18 @@ pub struct UserDeleted {
     /// Whether the owner's row is kept, marked.
     pub soft_delete: bool,
 }
-domain_event!(
-    UserDeleted,
-    AGGREGATE_TYPE,
-    "identity.user.deleted",
-    user_id,
-    alias "UserDeletedEvent"
-);
+domain_event! {
+    UserDeleted {
+        event_type: "identity.user.deleted",
+        aggregate_type: AGGREGATE_TYPE,
+        key: user_id,
+        aliases: ["UserDeletedEvent"],
+    }
+}
 
 /// A password was changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct PasswordChanged {
     /// The user.
     pub user_id: Uuid,
@@ -85,15 +93,17 @@ pub struct PasswordChanged {
     /// Whether every session ended with it.
     pub invalidate_all_sessions: bool,
 }
-domain_event!(
-    PasswordChanged,
-    AGGREGATE_TYPE,
-    "identity.user.password_changed",
-    user_id
-);
+domain_event! {
+    PasswordChanged {
+        event_type: "identity.user.password_changed",
+        aggregate_type: AGGREGATE_TYPE,
+        key: user_id,
+    }
+}
 
 /// A second factor is asked for from now on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct TwoFaEnabled {
     /// The user.
     pub user_id: Uuid,
@@ -102,12 +112,13 @@ pub struct TwoFaEnabled {
     /// Which one.
     pub method: TwoFaMethod,
 }
-domain_event!(
-    TwoFaEnabled,
-    AGGREGATE_TYPE,
-    "identity.user.two_fa_enabled",
-    user_id
-);
+domain_event! {
+    TwoFaEnabled {
+        event_type: "identity.user.two_fa_enabled",
+        aggregate_type: AGGREGATE_TYPE,
+        key: user_id,
+    }
+}
 
 open_words! {
     /// A second factor. A word from a later version is kept and written back as it came.

@@ -4,13 +4,14 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::domain_event;
+use crate::domain_event;
 
 /// The aggregate type: decides the topic.
 pub const AGGREGATE_TYPE: &str = "social";
 
 /// Somebody follows somebody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct FollowCreated {
     /// Who follows.
     pub follower_id: Uuid,
@@ -19,15 +20,17 @@ pub struct FollowCreated {
     /// When.
     pub created_at: DateTime<Utc>,
 }
-domain_event!(
-    FollowCreated,
-    AGGREGATE_TYPE,
-    "social.follow.created",
-    follower_id
-);
+domain_event! {
+    FollowCreated {
+        event_type: "social.follow.created",
+        aggregate_type: AGGREGATE_TYPE,
+        key: follower_id,
+    }
+}
 
 /// Somebody follows somebody no longer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct FollowDeleted {
     /// Who followed.
     pub follower_id: Uuid,
@@ -36,9 +39,10 @@ pub struct FollowDeleted {
     /// When.
     pub deleted_at: DateTime<Utc>,
 }
-domain_event!(
-    FollowDeleted,
-    AGGREGATE_TYPE,
-    "social.follow.deleted",
-    follower_id
-);
+domain_event! {
+    FollowDeleted {
+        event_type: "social.follow.deleted",
+        aggregate_type: AGGREGATE_TYPE,
+        key: follower_id,
+    }
+}

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use nova_errors::ServiceError;
+use nova_models::ServiceName;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
@@ -42,6 +43,8 @@ pub struct KafkaPublisher {
     producer: FutureProducer,
     /// Whose turn it is to enqueue: who waits for room is not overtaken.
     turn: Arc<Mutex<()>>,
+    /// The source of CloudEvents, where their headers are written.
+    cloud_events: Option<ServiceName>,
 }
 
 /// How long to wait before a full queue is tried again.
@@ -60,7 +63,13 @@ impl KafkaPublisher {
         Self {
             producer,
             turn: Arc::default(),
+            cloud_events: None,
         }
+    }
+
+    pub(super) fn with_cloud_events(mut self, source: Option<ServiceName>) -> Self {
+        self.cloud_events = source;
+        self
     }
 
     /// Enqueues a record, after those that were taken before, and waits where there is no room.
@@ -74,6 +83,10 @@ impl KafkaPublisher {
     ///
     /// Dropped before it is ready, the record was not enqueued.
     pub async fn publish(&self, record: EventRecord) -> Result<DeliveryFuture, ServiceError> {
+        let record = match &self.cloud_events {
+            Some(source) => record.with_cloud_events(source),
+            None => record,
+        };
         let topic = record.topic().clone();
         let mut out = FutureRecord::to(record.topic()).headers(headers(&record));
         out.key = record.key().map(AsRef::as_ref);

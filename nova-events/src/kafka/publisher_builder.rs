@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use nova_errors::ServiceError;
+use nova_models::ServiceName;
 
 use super::KafkaPublisher;
 use super::client_settings::ClientSettings;
@@ -15,6 +16,7 @@ pub struct KafkaPublisherBuilder {
     delivery_timeout: Duration,
     max_in_flight: usize,
     max_in_flight_bytes: usize,
+    cloud_events: Option<ServiceName>,
 }
 
 const OWNED: &[(&str, &str)] = &[
@@ -38,6 +40,7 @@ impl KafkaPublisherBuilder {
             delivery_timeout: Duration::from_secs(30),
             max_in_flight: 10_000,
             max_in_flight_bytes: 64 * 1024 * 1024,
+            cloud_events: None,
         }
     }
 
@@ -67,6 +70,14 @@ impl KafkaPublisherBuilder {
         self
     }
 
+    /// Adds the headers of the CloudEvents binding to every event, beside ours
+    /// ([`with_cloud_events`](crate::EventRecord::with_cloud_events)); `source` is who produced an event that does not say.
+    /// They are not written by default.
+    pub fn cloud_events(mut self, source: ServiceName) -> Self {
+        self.cloud_events = Some(source);
+        self
+    }
+
     /// Adds a setting of librdkafka, such as `security.protocol`. Those that the publisher's promises rest on
     /// cannot be changed.
     pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
@@ -83,7 +94,7 @@ impl KafkaPublisherBuilder {
         let producer = self.config()?.create().map_err(|error| {
             ServiceError::Internal("create a Kafka producer".into()).with_source(error)
         })?;
-        Ok(KafkaPublisher::new(producer))
+        Ok(KafkaPublisher::new(producer).with_cloud_events(self.cloud_events.clone()))
     }
 
     /// Checks the settings without connecting.

@@ -3,6 +3,7 @@
 
 mod assignment;
 mod catalogue;
+mod compatibility;
 mod consumer;
 mod delivery;
 mod engines;
@@ -13,3 +14,6 @@ mod observation;
 mod probe;
 mod publisher;
 mod record;
+mod schema_changes;
+mod schemas;
+mod upcast;

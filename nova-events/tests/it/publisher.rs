@@ -39,6 +39,24 @@ async fn a_published_record_has_its_headers_on_the_wire_and_lies_where_every_cli
 }
 
 #[tokio::test]
+async fn a_publisher_writes_the_headers_of_cloudevents_where_it_is_asked_to() {
+    let topic = topic(1);
+    let publisher = KafkaPublisher::builder()
+        .brokers(brokers())
+        .cloud_events("probe-service".parse().unwrap())
+        .build()
+        .unwrap();
+    publish(&publisher, [record(&topic, &probe("a", 1))]).await;
+    let raw = read(brokers(), &topic, 1).await.remove(0);
+    assert_eq!(raw.headers["ce_specversion"], "1.0");
+    assert_eq!(raw.headers["ce_id"], raw.headers["event_id"]);
+    assert_eq!(raw.headers["ce_type"], "test.probe");
+    assert_eq!(raw.headers["ce_source"], "probe-service");
+    assert_eq!(raw.headers["ce_time"], raw.headers["created_at"]);
+    assert_eq!(raw.headers["content-type"], "application/json");
+}
+
+#[tokio::test]
 async fn a_full_queue_is_waited_for_without_changing_the_order() {
     let topic = topic(1);
     let small = KafkaPublisher::builder()

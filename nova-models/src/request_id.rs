@@ -1,6 +1,9 @@
+use std::cell::Cell;
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::ops::Deref;
 use std::str::FromStr;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use nova_errors::{ServiceError, Violation};
 use serde::{Deserialize, Serialize, Serializer};
@@ -50,7 +53,17 @@ impl RequestId {
     #[must_use]
     #[expect(clippy::new_without_default, reason = "two defaults would differ")]
     pub fn new() -> Self {
-        Self(uuid::Uuid::now_v7().to_string())
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let millis = now.as_secs() * 1000 + u64::from(now.subsec_millis());
+        // The first twelve bits are the fraction of the millisecond (RFC 9562, section 6.2, method 3).
+        let fraction = now.subsec_nanos() % 1_000_000 * 4096 / 1_000_000;
+        let [_, _, high, low] = fraction.to_be_bytes();
+        let [a, b, c, d, e, f, g, h] = random_bits().to_be_bytes();
+        let rest = [high, low, a, b, c, d, e, f, g, h];
+        let id = uuid::Builder::from_unix_timestamp_millis(millis, &rest).into_uuid();
+        Self(id.to_string())
     }
 
     /// The id as text.
@@ -58,6 +71,18 @@ impl RequestId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// A keyed hash of a counter, whose key each thread has from the operating system: asking that for every id would take longer
+/// than all else about it.
+fn random_bits() -> u64 {
+    thread_local! {
+        static KEY: RandomState = RandomState::new();
+        static COUNTER: Cell<u64> = const { Cell::new(0) };
+    }
+    let count = COUNTER.get();
+    COUNTER.set(count.wrapping_add(1));
+    KEY.with(|key| key.hash_one(count))
 }
 
 impl TryFrom<String> for RequestId {
@@ -137,5 +162,36 @@ mod tests {
     fn a_new_id_fits_its_own_grammar() {
         let id = RequestId::new();
         assert_eq!(id.parse::<RequestId>().unwrap(), id);
+    }
+
+    #[test]
+    fn new_ids_are_version_7_and_no_two_threads_make_the_same() {
+        let ids = std::thread::scope(|scope| {
+            let threads = [(); 4].map(|()| {
+                scope.spawn(|| (0..10_000).map(|_| RequestId::new()).collect::<Vec<_>>())
+            });
+            threads.map(|thread| thread.join().unwrap()).concat()
+        });
+        for id in &ids {
+            let id: uuid::Uuid = id.parse().unwrap();
+            assert_eq!(id.get_version_num(), 7);
+            assert_eq!(id.get_variant(), uuid::Variant::RFC4122);
+        }
+        let different: std::collections::HashSet<_> = ids.iter().collect();
+        assert_eq!(different.len(), ids.len());
+    }
+
+    #[test]
+    fn a_new_id_sorts_after_those_of_the_time_before() {
+        let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let id: uuid::Uuid = RequestId::new().parse().unwrap();
+        let after = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let seconds = |id: uuid::Uuid| id.get_timestamp().map(|at| at.to_unix().0);
+        assert!((before.as_secs()..=after.as_secs()).contains(&seconds(id).unwrap()));
+        let earliest =
+            uuid::Builder::from_unix_timestamp_millis(before.as_millis() as u64, &[0; 10]);
+        let latest =
+            uuid::Builder::from_unix_timestamp_millis(after.as_millis() as u64, &[0xff; 10]);
+        assert!((earliest.into_uuid()..=latest.into_uuid()).contains(&id));
     }
 }

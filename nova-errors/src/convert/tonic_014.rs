@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::error::Error as _;
+use std::sync::Arc;
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -22,6 +23,8 @@ impl From<&ServiceError> for Status {
     ///
     /// Trailers over 8 KiB are refused by most peers, and the error would be lost: a message over 1 KiB is cut, and
     /// violations beyond 2 KiB are left out.
+    ///
+    /// The error itself is the status' cause, which stays in this process: layers around a handler log it.
     fn from(error: &ServiceError) -> Self {
         let metadata = HashMap::from([
             ("effect".to_owned(), error.effect().as_str().to_owned()),
@@ -42,7 +45,9 @@ impl From<&ServiceError> for Status {
         let message = message
             .get(..message.floor_char_boundary(MAX_MESSAGE))
             .unwrap_or_default();
-        Self::with_error_details(code, message, details)
+        let mut status = Self::with_error_details(code, message, details);
+        status.set_source(Arc::new(error.clone()));
+        status
     }
 }
 
@@ -200,9 +205,7 @@ mod tests {
             .with_reason("username")
             .with_attempts(3)
             .with_retries_spent();
-        let mut status = Status::from(&error);
-        status.set_source(std::sync::Arc::new(error));
-        let back = ServiceError::from(status);
+        let back = ServiceError::from(Status::from(&error));
         assert_eq!(back.code(), "conflict.username");
         assert_eq!(back.attempts(), 3);
         assert!(!back.is_retryable_by_peers());

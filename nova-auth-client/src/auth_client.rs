@@ -70,11 +70,13 @@ impl AuthClient {
     }
 
     pub(crate) fn new(channel: Channel, timeout: Duration) -> Result<Self, ServiceError> {
-        let client = AuthServiceClient::new(channel);
+        let unary = Unary::new(channel.clone(), timeout)?;
         let revocations = Arc::new(Revocations::new(Instant::now()));
-        let watch = RevocationWatch::start(client.clone(), Arc::clone(&revocations))?;
+        // A stream passes by the policies of calls, and has a backoff of its own.
+        let watch =
+            RevocationWatch::start(AuthServiceClient::new(channel), Arc::clone(&revocations))?;
         let inner = Inner {
-            unary: Unary::new(client, timeout),
+            unary,
             timeout,
             cache: TokenCache::new(revocations),
             flights: Flights::default(),

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-use http::Uri;
+use nova_client::grpc;
 use nova_errors::{ServiceError, Violation};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 use crate::AuthClient;
 
@@ -49,7 +49,7 @@ impl AuthClientBuilder {
 
     /// A client of the service at `url`, such as `http://auth-service:8084`.
     ///
-    /// It returns at once: the connection is made in the background, kept alive, and made again for ever when it is lost.
+    /// It returns at once: the connection is made when it is needed, kept alive, and made again for ever when it is lost.
     ///
     /// # Errors
     ///
@@ -60,14 +60,8 @@ impl AuthClientBuilder {
         reason = "the connection needs the runtime that an asynchronous function implies"
     )]
     pub async fn connect(self, url: &str) -> Result<AuthClient, ServiceError> {
-        let channel = endpoint(url)?
-            .connect_timeout(self.connect_timeout)
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(Duration::from_secs(10))
-            .keep_alive_timeout(Duration::from_secs(5))
-            .keep_alive_while_idle(true)
-            .connect_lazy();
-        self.over(channel)
+        let endpoint = grpc::endpoint(url)?.connect_timeout(self.connect_timeout);
+        self.over(endpoint.connect_lazy())
     }
 
     /// A client over a channel that the caller has set up, for what this builder does not offer: Unix sockets,
@@ -92,83 +86,9 @@ impl AuthClientBuilder {
     }
 }
 
-fn endpoint(url: &str) -> Result<Endpoint, ServiceError> {
-    let invalid = |expected: &'static str| {
-        let violation = Violation::new("auth_service_url", expected);
-        ServiceError::Validation(violation.into())
-    };
-    let address = || invalid("expected http://host:port");
-    let uri: Uri = url.parse().map_err(|error| address().with_source(error))?;
-    let authority = uri.authority().ok_or_else(address)?;
-    let named = match authority.port_u16() {
-        Some(port) => format!("{}:{port}", authority.host()),
-        None => authority.host().to_owned(),
-    };
-    // Neither a user, nor a port that is none, nor a path that would be ignored.
-    if authority.host().is_empty() || authority.as_str() != named {
-        return Err(address());
-    }
-    if !uri.path().trim_matches('/').is_empty() || uri.query().is_some() {
-        return Err(address());
-    }
-    let endpoint =
-        Endpoint::from_shared(url.to_owned()).map_err(|error| address().with_source(error))?;
-    match uri.scheme_str() {
-        Some("http") => Ok(endpoint),
-        Some("https") => secure(endpoint),
-        _ => Err(invalid("expected the scheme http or https")),
-    }
-}
-
-#[cfg(feature = "tls")]
-fn secure(endpoint: Endpoint) -> Result<Endpoint, ServiceError> {
-    let tls = tonic::transport::ClientTlsConfig::new().with_native_roots();
-    endpoint.tls_config(tls).map_err(|error| {
-        let violation = Violation::new("auth_service_url", "TLS cannot be set up for it");
-        ServiceError::Validation(violation.into()).with_source(error)
-    })
-}
-
-#[cfg(not(feature = "tls"))]
-fn secure(_: Endpoint) -> Result<Endpoint, ServiceError> {
-    let violation = Violation::new("auth_service_url", "https needs the feature `tls`");
-    Err(ServiceError::Validation(violation.into()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_the_address_of_a_host_is_a_url() {
-        for url in [
-            "http://auth:8084",
-            "http://127.0.0.1:1/",
-            "http://[::1]:9",
-            "http://auth",
-        ] {
-            assert!(endpoint(url).is_ok(), "{url}");
-        }
-        let bad = [
-            "",
-            "auth",
-            "auth:8084",
-            "/auth",
-            "ftp://auth",
-            "unix:///tmp/auth",
-            "http://",
-            "http://auth:99999",
-            "http://auth/api",
-            "http://auth?x=1",
-            "http://user:secret@auth",
-            "http://a b",
-        ];
-        for url in bad {
-            let error = endpoint(url).expect_err(url);
-            assert_eq!(error.violations()[0].field, "auth_service_url", "{url}");
-            assert!(!error.to_string().contains("secret"));
-        }
-    }
 
     #[tokio::test]
     async fn a_time_out_of_zero_is_refused() {

@@ -1,6 +1,7 @@
 use std::fmt;
 
 use http::Uri;
+use http::uri::{Authority, PathAndQuery, Scheme};
 use nova_errors::{Effect, ServiceError, Violation};
 use nova_models::{EndpointName, ServiceName};
 use reqwest::Url;
@@ -8,7 +9,13 @@ use reqwest::Url;
 /// Where a service, or an internal proxy in front of several, is reached: scheme, host, port and
 /// perhaps a prefix of the path. It holds no credentials, so it may show in logs.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct BaseUrl(String);
+pub(crate) struct BaseUrl {
+    scheme: Scheme,
+    authority: Authority,
+    port: u16,
+    /// Without a slash at its end: empty, or `/mesh`.
+    prefix: String,
+}
 
 impl BaseUrl {
     /// Parses a URL; `field` names the setting in the error, which never repeats the URL.
@@ -18,10 +25,12 @@ impl BaseUrl {
             ServiceError::Validation(violation.into()).with_effect(Effect::None)
         };
         let url = Url::parse(text).map_err(|error| fault(&error.to_string()))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(fault("expected the scheme http or https"));
-        }
-        if url.scheme() == "https" && !cfg!(feature = "rustls") {
+        let scheme = match url.scheme() {
+            "http" => Scheme::HTTP,
+            "https" => Scheme::HTTPS,
+            _ => return Err(fault("expected the scheme http or https")),
+        };
+        if scheme == Scheme::HTTPS && !cfg!(feature = "rustls") {
             return Err(fault("https needs the feature `rustls`"));
         }
         if !url.username().is_empty() || url.password().is_some() {
@@ -30,9 +39,23 @@ impl BaseUrl {
         if url.query().is_some() || url.fragment().is_some() {
             return Err(fault("expected no query and no fragment"));
         }
-        let mut base = String::from(url);
-        base.truncate(base.trim_end_matches('/').len());
-        Ok(Self(base))
+        let uri =
+            Uri::try_from(url.as_str()).map_err(|_| fault("expected a URL that HTTP can carry"))?;
+        let authority = uri.authority().ok_or_else(|| fault("empty host"))?;
+        Ok(Self {
+            scheme,
+            authority: authority.clone(),
+            port: url.port_or_known_default().unwrap_or(80),
+            prefix: uri.path().trim_end_matches('/').to_owned(),
+        })
+    }
+
+    pub(crate) fn host(&self) -> &str {
+        self.authority.host()
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// The address of a command. Both names are valid by construction, so it stays below this URL.
@@ -41,19 +64,40 @@ impl BaseUrl {
         target: &ServiceName,
         endpoint: &EndpointName,
     ) -> Result<Uri, ServiceError> {
-        let text = format!("{}/api/v1/{target}/{endpoint}", self.0);
-        Uri::try_from(text).map_err(|error| {
+        let path = [
+            self.prefix.as_str(),
+            "/api/v1/",
+            target.as_str(),
+            "/",
+            endpoint.as_str(),
+        ];
+        let path = PathAndQuery::try_from(path.concat()).map_err(|error| {
             let violation = Violation::new("base_url", "expected a URL that HTTP can carry");
             ServiceError::Validation(violation.into())
+                .with_effect(Effect::None)
+                .with_source(error)
+        })?;
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(path);
+        Uri::from_parts(parts).map_err(|error| {
+            ServiceError::Internal("put the address together".into())
                 .with_effect(Effect::None)
                 .with_source(error)
         })
     }
 }
 
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}{}", self.scheme, self.authority, self.prefix)
+    }
+}
+
 impl fmt::Debug for BaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        fmt::Display::fmt(self, f)
     }
 }
 

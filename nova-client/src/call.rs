@@ -56,25 +56,37 @@ impl<R> Call<R> {
     }
 }
 
-/// One attempt at a [`Call`].
+/// One attempt at a [`Call`], and the endpoint that it goes to once a [`Balance`](crate::balance::Balance) has chosen one.
 #[derive(Debug, Clone)]
-pub struct Attempt<R> {
+pub struct Attempt<R, E = ()> {
     request: R,
     number: u32,
+    started: Instant,
     deadline: Deadline,
     until: Instant,
+    endpoint: E,
 }
 
 impl<R> Attempt<R> {
-    pub(crate) fn new(request: R, number: u32, deadline: Deadline, until: Instant) -> Self {
+    pub(crate) fn new(
+        request: R,
+        number: u32,
+        started: Instant,
+        deadline: Deadline,
+        until: Instant,
+    ) -> Self {
         Self {
             request,
             number,
+            started,
             deadline,
             until,
+            endpoint: (),
         }
     }
+}
 
+impl<R, E> Attempt<R, E> {
     /// The request.
     pub fn request(&self) -> &R {
         &self.request
@@ -85,10 +97,54 @@ impl<R> Attempt<R> {
         self.request
     }
 
+    /// The same attempt with the request that `make` makes of its own.
+    pub fn map<Q>(self, make: impl FnOnce(R) -> Q) -> Attempt<Q, E> {
+        Attempt {
+            request: make(self.request),
+            number: self.number,
+            started: self.started,
+            deadline: self.deadline,
+            until: self.until,
+            endpoint: self.endpoint,
+        }
+    }
+
+    /// The request, and what else there is to the attempt.
+    pub(crate) fn take_request(self) -> (R, Attempt<(), E>) {
+        let rest = Attempt {
+            request: (),
+            number: self.number,
+            started: self.started,
+            deadline: self.deadline,
+            until: self.until,
+            endpoint: self.endpoint,
+        };
+        (self.request, rest)
+    }
+
+    pub(crate) fn at<F>(self, endpoint: F) -> Attempt<R, F> {
+        Attempt {
+            request: self.request,
+            number: self.number,
+            started: self.started,
+            deadline: self.deadline,
+            until: self.until,
+            endpoint,
+        }
+    }
+
     /// The number of the attempt, from 1.
     #[must_use]
     pub fn number(&self) -> u32 {
         self.number
+    }
+
+    /// When the attempt began, its wait for a permit not counted.
+    ///
+    /// The layers below read the clock here, so that they need not each do it again.
+    #[must_use]
+    pub fn started(&self) -> Instant {
+        self.started
     }
 
     /// The deadline of the call, not of the attempt: what the peer is told.
@@ -101,5 +157,10 @@ impl<R> Attempt<R> {
     #[must_use]
     pub fn until(&self) -> Instant {
         self.until
+    }
+
+    /// Where it goes; `()` where nobody has chosen.
+    pub fn endpoint(&self) -> &E {
+        &self.endpoint
     }
 }

@@ -25,6 +25,7 @@
 //! # }
 //! ```
 
+mod breaker_state;
 mod circuit;
 mod future;
 mod layer;
@@ -32,11 +33,15 @@ mod open;
 mod service;
 mod settings;
 mod state;
+mod switch;
 mod window;
 
-pub(crate) use circuit::Circuit;
+pub use breaker_state::BreakerState;
+pub use circuit::{Circuit, Permit};
 pub use future::CircuitBreakerFuture;
+pub(crate) use future::outcome;
 pub use layer::CircuitBreakerLayer;
 pub use open::CircuitOpen;
 pub use service::CircuitBreakerService;
 pub use settings::CircuitBreaker;
+pub(crate) use switch::{Admitted, Outcome};

@@ -26,13 +26,16 @@
 //!    or the [`CallContext`](nova_models::CallContext)'s less a margin, whichever is earlier.
 //! 2. [`retry`] makes attempts until one succeeds, the failure is final, the budget is spent, or the deadline comes first.
 //! 3. [`bulkhead`] lets an attempt wait, within the deadline, while as many are in flight as may be. A backoff holds no permit.
-//! 4. [`circuit_breaker`] turns the attempt away while the target fails too often. It is asked last, so that it sees nothing of the wait
-//!    and no attempt goes out that was let through long ago.
+//! 4. [`balance`] chooses an endpoint whose [`circuit_breaker`] lets the attempt through, and turns it away where there is none. It is asked
+//!    late, so that it sees nothing of the wait and no attempt goes out that was let through long ago.
 //! 5. [`attempt_timeout`] ends an attempt that takes too long.
-//! 6. The answer is read: an envelope, problem details of a REST route, or a bare status of a proxy.
-//! 7. The [`transport`] sends: reqwest, without redirects, system proxies or retries of its own.
+//! 6. The [interceptors](ServiceClientBuilder::interceptor) see the request, and may refuse it.
+//! 7. [`telemetry`] records it, by the OpenTelemetry conventions.
+//! 8. The [`transport`] sends: reqwest, without redirects, system proxies or retries of its own.
+//! 9. The answer is read: an envelope, problem details of a REST route, or a bare status of a proxy.
 //!
-//! Each policy is a `tower` layer that also works alone. Budget, breaker and permits are kept for each target.
+//! Each policy is a `tower` layer that also works alone. Budget and permits are kept for each target, breakers for each of its endpoints;
+//! [`ServiceClient::stats`] shows them all.
 //!
 //! # When a call is tried again
 //!
@@ -53,33 +56,63 @@
 //! | retries of a target | 20 % of the calls, 10 a second, and a burst of 10 |
 //! | a circuit | opens at 50 % of at least 20 calls in 10 s, for 5 s; 3 probes close it |
 //! | attempts in flight at a target | no limit; [`concurrency_limit`](ServiceClientBuilder::concurrency_limit) sets one |
-//! | targets with a state of their own | some 256 |
+//! | endpoints of a target | 64 |
+//! | targets at the base URL with a state of their own | some 256 |
+//! | headers that a call can set | 32 |
 //! | the body of an answer | 16 MiB |
 //! | the message of a peer's error | 1 KiB |
 //! | idle connections | 64 per host, 4 s |
 //!
+//! # Metrics
+//!
+//! By way of the `metrics` crate, beside the histogram of [`telemetry`]:
+//!
+//! | name | kind | labels |
+//! |---|---|---|
+//! | `nova_client_retries_total` | counter of the retries that the budget granted | `target` |
+//! | `nova_client_budget_level` | gauge, the retries that are left in the budget | `target` |
+//! | `nova_client_breaker_state` | gauge: 0 closed, 1 half open, 2 open | `target`, `server.address`, `server.port` |
+//!
+//! The targets that share a state, being too many, have the `target` `other`.
+//!
 //! # Features
 //!
-//! `rustls` (default): TLS for `https` endpoints.
+//! | feature | what it adds |
+//! |---|---|
+//! | `rustls` (default) | TLS for `https` endpoints |
+//! | `grpc` | `grpc`: unary calls of a tonic channel through the same policies |
+//! | `grpc-tls` | `grpc`, with TLS for `https` addresses |
+//! | `test-util` | `test_util`: a scripted server and a fake transport, for tests |
 
+mod atomic_word;
 mod base_url;
 mod call;
-mod command_call;
+mod command_builder;
 mod deadline;
 mod endpoints;
 mod exchange;
 mod idempotency_key;
+mod interceptor;
+mod peer;
 mod service_client;
 mod stack;
 mod targets;
 mod wall_clock;
 
 pub mod attempt_timeout;
+pub mod balance;
 pub mod bulkhead;
 pub mod circuit_breaker;
+#[cfg(feature = "grpc")]
+pub mod grpc;
 pub mod retry;
+pub mod stats;
+pub mod telemetry;
+#[cfg(feature = "test-util")]
+pub mod test_util;
 pub mod transport;
 
 pub use call::{Attempt, Call};
-pub use command_call::CommandCall;
+pub use command_builder::CommandBuilder;
+pub use interceptor::{InterceptorRefusal, OutboundRequest};
 pub use service_client::{ServiceClient, ServiceClientBuilder};

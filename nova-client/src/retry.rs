@@ -30,14 +30,17 @@
 //! # }
 //! ```
 
+mod account;
 mod budget;
 mod future;
 mod layer;
 mod ledger;
+mod purse;
 mod service;
 
+pub(crate) use account::Account;
 pub use budget::RetryBudget;
 pub use future::RetryFuture;
 pub use layer::RetryLayer;
-pub(crate) use ledger::Ledger;
+pub use ledger::Ledger;
 pub use service::Retry;

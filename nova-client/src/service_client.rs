@@ -2,14 +2,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderValue;
 use nova_errors::ServiceError;
 use nova_models::{Command, ServiceName};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::CommandCall;
-use crate::endpoints::Endpoints;
+use crate::CommandBuilder;
+use crate::interceptor::Interceptors;
 use crate::retry::RetryLayer;
+use crate::stats::ClientStats;
 use crate::targets::Targets;
 use crate::transport::Transport;
 use crate::wall_clock::WallClock;
@@ -66,10 +68,12 @@ pub struct ServiceClient {
 
 pub(crate) struct Inner {
     pub(crate) source: ServiceName,
-    pub(crate) endpoints: Endpoints,
+    /// The source as a header.
+    pub(crate) source_header: HeaderValue,
     pub(crate) deadline: Duration,
     pub(crate) retry: RetryLayer,
     pub(crate) targets: Targets,
+    pub(crate) interceptors: Interceptors,
     pub(crate) transport: Transport,
     pub(crate) clock: WallClock,
 }
@@ -119,7 +123,9 @@ impl ServiceClient {
     /// - `Timeout`: the deadline or an attempt's time-out came first. The effect is none where no attempt was made, be it for
     ///   want of a permit under the [`concurrency_limit`](ServiceClientBuilder::concurrency_limit).
     /// - `ServiceUnavailable`: the target cannot be reached (effect none), or the connection broke (unknown), or
-    ///   the circuit is open ([`CircuitOpen`](crate::circuit_breaker::CircuitOpen) is the cause; nothing was sent).
+    ///   the circuit of every endpoint is open ([`CircuitOpen`](crate::circuit_breaker::CircuitOpen) is the cause; nothing was sent).
+    /// - what an [interceptor](ServiceClientBuilder::interceptor) refused the request with, effect none
+    ///   ([`InterceptorRefusal`](crate::InterceptorRefusal) is the cause).
     /// - `Upstream`: the answer is none of ours, is over the bound, or is a redirect.
     ///
     /// # Panics
@@ -156,12 +162,48 @@ impl ServiceClient {
         target: &'a str,
         endpoint: &'a str,
         command: C,
-    ) -> CommandCall<'a, C> {
-        CommandCall::new(self, target, endpoint, command)
+    ) -> CommandBuilder<'a, C> {
+        CommandBuilder::new(self, target, endpoint, command)
     }
 
-    pub(crate) fn inner(&self) -> Result<&Arc<Inner>, ServiceError> {
-        self.inner.as_ref().map_err(Clone::clone)
+    /// What is known of the targets now: breakers, budgets, permits and counts. It takes no lock.
+    ///
+    /// ```
+    /// # use bytes::Bytes;
+    /// # use nova_models::{CommandRequest, CommandResponse};
+    /// use nova_client::ServiceClient;
+    /// use nova_client::circuit_breaker::BreakerState;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), nova_errors::ServiceError> {
+    /// # let feed = tower::service_fn(async |request: http::Request<Bytes>| {
+    /// #     let id = serde_json::from_slice::<CommandRequest<serde_json::Value>>(request.body()).unwrap().request_id;
+    /// #     Ok(http::Response::new(Bytes::from(serde_json::to_vec(&CommandResponse::ok(id, ())).unwrap())))
+    /// # });
+    /// let client = ServiceClient::builder("user-service")
+    ///     .endpoint("feed-service", "http://feed:8084")
+    /// #   .transport(feed)
+    ///     .build()?;
+    /// let (): () = client.call("feed-service", "feeds/rebuild", ()).await?;
+    ///
+    /// let stats = client.stats();
+    /// let feed = stats.target("feed-service").unwrap();
+    /// assert_eq!(feed.calls, 1);
+    /// assert_eq!(feed.endpoints[0].url, "http://feed:8084");
+    /// assert_eq!(feed.endpoints[0].breaker, BreakerState::Closed);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn stats(&self) -> ClientStats {
+        match &self.inner {
+            Ok(inner) => ClientStats::of(&inner.targets),
+            Err(_) => ClientStats::empty(),
+        }
+    }
+
+    pub(crate) fn inner(&self) -> Result<&Inner, ServiceError> {
+        self.inner.as_deref().map_err(Clone::clone)
     }
 }
 
@@ -171,10 +213,10 @@ impl fmt::Debug for ServiceClient {
         match &self.inner {
             Ok(inner) => out
                 .field("source", &inner.source.as_str())
-                .field("endpoints", &inner.endpoints)
                 .field("deadline", &inner.deadline)
                 .field("retry", &inner.retry)
-                .field("targets", &inner.targets),
+                .field("targets", &inner.targets)
+                .field("interceptors", &inner.interceptors),
             Err(error) => out.field("fault", &error.to_string()),
         };
         out.finish_non_exhaustive()

@@ -1,64 +1,112 @@
+use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, OnceLock};
 
+use metrics::{Key, Label};
+use nova_errors::{Effect, ServiceError, Violation};
 use nova_models::ServiceName;
 use tokio::sync::Semaphore;
 
-use crate::circuit_breaker::{Circuit, CircuitBreaker};
-use crate::retry::{Ledger, RetryBudget};
+use crate::balance::{BalanceLayer, Member};
+use crate::base_url::BaseUrl;
+use crate::circuit_breaker::CircuitBreaker;
+use crate::endpoints::Endpoints;
+use crate::peer::Peer;
+use crate::retry::{Account, RetryBudget};
 
-/// What a client remembers of each target, found without a lock.
+/// What a client knows of each target, found without a lock.
 ///
-/// It has room for some 256 targets: names may come from outside, and nothing that grows with them may be unbounded. The targets that find no place
-/// share one state.
+/// Targets with URLs of their own are there from the start. For those at the base URL there is room for some 256: names may come from
+/// outside, and nothing that grows with them may be unbounded. The targets that find no place share one state.
 pub(crate) struct Targets {
+    own: BTreeMap<ServiceName, Target>,
+    at_base: Option<AtBase>,
+    policies: Policies,
+}
+
+/// The policies of which each target has a state of its own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Policies {
+    pub(crate) budget: Option<RetryBudget>,
+    pub(crate) breaker: Option<CircuitBreaker>,
+    pub(crate) concurrency_limit: Option<usize>,
+}
+
+/// The targets at the base URL.
+struct AtBase {
+    url: BaseUrl,
     slots: Box<[OnceLock<(ServiceName, Target)>]>,
     hasher: RandomState,
-    budget: Option<RetryBudget>,
-    breaker: Option<CircuitBreaker>,
-    concurrency_limit: Option<usize>,
     rest: Target,
 }
 
 /// The state of one target.
 #[derive(Debug)]
 pub(crate) struct Target {
-    pub(crate) ledger: Option<Arc<Ledger>>,
-    pub(crate) circuit: Option<Arc<Circuit>>,
+    pub(crate) account: Arc<Account>,
     pub(crate) permits: Option<Arc<Semaphore>>,
+    pub(crate) concurrency_limit: Option<usize>,
+    pub(crate) balance: BalanceLayer<Arc<Peer>>,
 }
 
 impl Targets {
+    pub(crate) fn new(endpoints: Endpoints, policies: Policies) -> Self {
+        let own = endpoints.by_target.into_iter().map(|(name, urls)| {
+            let target = Target::new(Some(&name), &urls, policies);
+            (name, target)
+        });
+        Self {
+            own: own.collect(),
+            at_base: endpoints.fallback.map(|url| AtBase::new(url, policies)),
+            policies,
+        }
+    }
+
+    pub(crate) fn get(&self, name: &ServiceName) -> Result<&Target, ServiceError> {
+        if let Some(target) = self.own.get(name) {
+            return Ok(target);
+        }
+        match &self.at_base {
+            Some(at_base) => Ok(at_base.get(name, self.policies)),
+            None => {
+                let violation = Violation::new("target", format!("no URL is known for {name}"));
+                Err(ServiceError::Validation(violation.into()).with_effect(Effect::None))
+            }
+        }
+    }
+
+    /// The targets with a state, by name; without one the state that several share.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Option<&ServiceName>, &Target)> {
+        let own = self.own.iter().map(|(name, target)| (Some(name), target));
+        let at_base = self.at_base.iter().flat_map(AtBase::iter);
+        own.chain(at_base)
+    }
+}
+
+impl AtBase {
     const SLOTS: usize = 256;
     /// How many slots are looked at for one name.
     const PROBES: usize = 16;
 
-    pub(crate) fn new(
-        budget: Option<RetryBudget>,
-        breaker: Option<CircuitBreaker>,
-        concurrency_limit: Option<usize>,
-    ) -> Self {
+    fn new(url: BaseUrl, policies: Policies) -> Self {
+        let urls = std::slice::from_ref(&url);
         Self {
             slots: (0..Self::SLOTS).map(|_| OnceLock::new()).collect(),
             hasher: RandomState::new(),
-            budget,
-            breaker,
-            concurrency_limit,
-            rest: Target::new(budget, breaker, concurrency_limit),
+            rest: Target::new(None, urls, policies),
+            url,
         }
     }
 
-    pub(crate) fn get(&self, name: &ServiceName) -> &Target {
+    fn get(&self, name: &ServiceName, policies: Policies) -> &Target {
         // The low bits of the hash are as good as any.
         let start = self.hasher.hash_one(name) as usize % Self::SLOTS;
         let slots = self.slots.iter().cycle().skip(start).take(Self::PROBES);
         for slot in slots {
             let (owner, target) = slot.get_or_init(|| {
-                (
-                    name.clone(),
-                    Target::new(self.budget, self.breaker, self.concurrency_limit),
-                )
+                let urls = std::slice::from_ref(&self.url);
+                (name.clone(), Target::new(Some(name), urls, policies))
             });
             if owner == name {
                 return target;
@@ -66,29 +114,51 @@ impl Targets {
         }
         &self.rest
     }
+
+    fn iter(&self) -> impl Iterator<Item = (Option<&ServiceName>, &Target)> {
+        let slots = self.slots.iter().filter_map(OnceLock::get);
+        let named = slots.map(|(name, target)| (Some(name), target));
+        named.chain([(None, &self.rest)])
+    }
 }
 
 impl Target {
-    fn new(
-        budget: Option<RetryBudget>,
-        breaker: Option<CircuitBreaker>,
-        concurrency_limit: Option<usize>,
-    ) -> Self {
+    fn new(name: Option<&ServiceName>, urls: &[BaseUrl], policies: Policies) -> Self {
+        let breaker = policies.breaker.unwrap_or(CircuitBreaker::NEVER);
+        let members = urls.iter().map(|url| {
+            let peer = Peer::new(url.clone());
+            let mut labels = Vec::from(peer.server().labels());
+            let target = name.map_or("other", ServiceName::as_str);
+            labels.push(Label::new("target", target.to_owned()));
+            let gauge = Key::from_parts("nova_client_breaker_state", labels);
+            Member::new(Arc::new(peer), breaker, Some(gauge))
+        });
+        let limit = policies.concurrency_limit;
         Self {
-            ledger: budget.map(|budget| Arc::new(Ledger::new(budget))),
-            circuit: breaker.map(|breaker| Arc::new(Circuit::new(breaker))),
-            permits: concurrency_limit.map(|limit| Arc::new(Semaphore::new(limit))),
+            account: Arc::new(Account::of_target(policies.budget, name)),
+            permits: limit.map(|limit| Arc::new(Semaphore::new(limit))),
+            concurrency_limit: limit,
+            balance: BalanceLayer::of(members),
         }
+    }
+
+    fn urls(&self) -> Vec<&BaseUrl> {
+        let members = self.balance.members().iter();
+        members.map(|member| member.endpoint.url()).collect()
     }
 }
 
 impl fmt::Debug for Targets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let own = self.own.iter().map(|(name, target)| (name, target.urls()));
         f.debug_struct("Targets")
-            .field("budget", &self.budget)
-            .field("breaker", &self.breaker)
-            .field("concurrency_limit", &self.concurrency_limit)
-            .finish_non_exhaustive()
+            .field("endpoints", &own.collect::<BTreeMap<_, _>>())
+            .field(
+                "base_url",
+                &self.at_base.as_ref().map(|at_base| &at_base.url),
+            )
+            .field("policies", &self.policies)
+            .finish()
     }
 }
 
@@ -102,14 +172,27 @@ mod tests {
 
     #[test]
     fn a_target_keeps_its_state_and_too_many_share_one() {
-        let targets = Targets::new(Some(RetryBudget::standard()), None, None);
-        let first = std::ptr::from_ref(targets.get(&name(0)));
-        let rest = std::ptr::from_ref(&targets.rest);
-        let shared = (0..10_000)
-            .filter(|number| std::ptr::eq(targets.get(&name(*number)), rest))
-            .count();
-        assert!(shared >= 10_000 - Targets::SLOTS);
-        assert!(std::ptr::eq(targets.get(&name(0)), first));
-        assert!(!std::ptr::eq(targets.get(&name(0)), rest));
+        let mut endpoints = Endpoints::default();
+        endpoints.set_fallback(BaseUrl::parse("base_url", "http://peer").unwrap());
+        let own = BaseUrl::parse("endpoint", "http://own").unwrap();
+        endpoints.insert(name(10_000), vec![own]).unwrap();
+        let policies = Policies {
+            budget: Some(RetryBudget::standard()),
+            breaker: None,
+            concurrency_limit: None,
+        };
+        let targets = Targets::new(endpoints, policies);
+        let get = |number| std::ptr::from_ref(targets.get(&name(number)).unwrap());
+        let first = get(0);
+        let rest = std::ptr::from_ref(&targets.at_base.as_ref().unwrap().rest);
+        let shared = (0..10_000).filter(|number| get(*number) == rest).count();
+        assert!(shared >= 10_000 - AtBase::SLOTS);
+        assert_eq!(get(0), first);
+        assert_ne!(get(0), rest);
+        assert_ne!(
+            get(10_000),
+            rest,
+            "one with a URL of its own always has a state"
+        );
     }
 }

@@ -8,6 +8,8 @@ mod ci;
 mod codegen;
 mod deny;
 mod engines;
+mod fuzz;
+mod installed;
 mod program;
 mod test_engines;
 mod test_run;
@@ -31,7 +33,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// PostgreSQL, Apache Kafka and Redis on free loopback ports.
+    /// PostgreSQL, PgBouncer, Apache Kafka and Redis on free loopback ports.
     #[command(subcommand)]
     Engines(engines::Action),
     /// The tests that need real engines; starts those that don't run.
@@ -49,10 +51,12 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
-    /// Benchmarks of one area, each with its baseline and its limit.
+    /// Benchmarks of one area, each held against its limit.
     Bench(bench::Options),
     /// A fault run with a check of its history.
     Chaos(chaos::Options),
+    /// Search for inputs that break a property; needs a nightly compiler.
+    Fuzz(fuzz::Options),
 }
 
 fn main() -> ExitCode {
@@ -77,6 +81,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Codegen { check } => codegen::run(&workspace, check)?,
         Task::Bench(options) => bench::run(&workspace, &options)?,
         Task::Chaos(options) => chaos::run(&workspace, &options)?,
+        Task::Fuzz(options) => fuzz::run(&workspace, &options)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use nova_auth_client::AuthClient;
+use nova_client::circuit_breaker::CircuitOpen;
 use nova_errors::{Chain, ErrorKind, ServiceError};
-use nova_models::{CallContext, Deadline};
+use nova_models::{AccessToken, CallContext, Deadline};
 use tokio::time::Instant;
 
 use crate::network::{start, start_with};
@@ -167,6 +168,37 @@ async fn the_request_and_its_trace_go_along_with_a_deadline() {
     let has = |name: &str| metadata.iter().find(|(known, _)| known == name);
     assert_eq!(has("x-request-id").unwrap().1, "req-1");
     assert!(has("grpc-timeout").is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn neither_the_callers_token_nor_its_deadline_is_that_of_a_verification_for_many() {
+    let script = Script::new();
+    let (auth, _network) = start(Arc::clone(&script));
+    let mut context = CallContext::new();
+    context.token = Some(AccessToken::new("the-callers"));
+    let soon = Instant::now() + Duration::from_millis(100);
+    context.deadline = Some(Deadline::at(soon.into_std()));
+    context.scope(auth.verify_token("alice")).await.unwrap();
+    let metadata = script.metadata.lock().unwrap();
+    let has = |name: &str| metadata.iter().find(|(known, _)| known == name);
+    assert_eq!(has("authorization"), None);
+    assert_eq!(has("grpc-timeout").unwrap().1, "2000000u");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_fails_for_long_is_asked_no_more_for_a_while_and_then_again() {
+    let script = Script::new();
+    let (auth, network) = start(Arc::clone(&script));
+    network.cut();
+    let open = |error: &ServiceError| error.find_source::<CircuitOpen>().is_some();
+    let mut failures = 0;
+    while !open(&auth.verify_token("alice").await.unwrap_err()) {
+        failures += 1;
+        assert!(failures < 100, "it never opens");
+    }
+    network.restore();
+    tokio::time::advance(Duration::from_secs(6)).await;
+    assert!(auth.verify_token("alice").await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]

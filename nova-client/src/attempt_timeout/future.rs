@@ -13,8 +13,9 @@ pin_project! {
     pub struct AttemptTimeoutFuture<F> {
         #[pin]
         attempt: F,
-        #[pin]
-        timeout: Sleep,
+        until: Instant,
+        // Made when it is needed, as an attempt that is done at once has no use for a timer; and boxed, as the future is moved before.
+        timeout: Option<Pin<Box<Sleep>>>,
     }
 }
 
@@ -22,7 +23,8 @@ impl<F> AttemptTimeoutFuture<F> {
     pub(crate) fn new(attempt: F, until: Instant) -> Self {
         Self {
             attempt,
-            timeout: sleep_until(until),
+            until,
+            timeout: None,
         }
     }
 }
@@ -39,7 +41,11 @@ where
         if let Poll::Ready(outcome) = this.attempt.poll(cx) {
             return Poll::Ready(outcome);
         }
-        ready!(this.timeout.poll(cx));
+        let until = *this.until;
+        let timeout = this
+            .timeout
+            .get_or_insert_with(|| Box::pin(sleep_until(until)));
+        ready!(timeout.as_mut().poll(cx));
         Poll::Ready(Err(ServiceError::Timeout("wait for the answer".into())
             .with_origin(Origin::Transport)
             .with_effect(Effect::Unknown)))
@@ -49,7 +55,7 @@ where
 impl<F> fmt::Debug for AttemptTimeoutFuture<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AttemptTimeoutFuture")
-            .field("until", &self.timeout.deadline())
+            .field("until", &self.until)
             .finish_non_exhaustive()
     }
 }

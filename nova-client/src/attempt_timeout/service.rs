@@ -18,9 +18,9 @@ impl<S> AttemptTimeout<S> {
     }
 }
 
-impl<S, R> Service<Attempt<R>> for AttemptTimeout<S>
+impl<S, R, E> Service<Attempt<R, E>> for AttemptTimeout<S>
 where
-    S: Service<Attempt<R>, Error = ServiceError>,
+    S: Service<Attempt<R, E>, Error = ServiceError>,
 {
     type Response = S::Response;
     type Error = ServiceError;
@@ -30,7 +30,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, attempt: Attempt<R>) -> AttemptTimeoutFuture<S::Future> {
+    fn call(&mut self, attempt: Attempt<R, E>) -> AttemptTimeoutFuture<S::Future> {
         let until = attempt.until();
         AttemptTimeoutFuture::new(self.inner.call(attempt), until)
     }

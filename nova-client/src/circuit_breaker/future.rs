@@ -1,13 +1,15 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use nova_errors::{ErrorKind, ServiceError};
 use pin_project_lite::pin_project;
-use tokio::time::Instant;
 
-use super::circuit::{Outcome, Permit};
+use super::switch::Outcome;
+use super::{Circuit, Permit};
+use crate::InterceptorRefusal;
 
 pin_project! {
     /// A call that the circuit let through, or turned away.
@@ -21,13 +23,13 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     enum State<F> {
-        Passed { #[pin] call: F, permit: Option<Permit> },
+        Passed { #[pin] call: F, permit: Option<Permit<Arc<Circuit>>> },
         Rejected { error: Option<ServiceError> },
     }
 }
 
 impl<F> CircuitBreakerFuture<F> {
-    pub(super) fn passed(call: F, permit: Option<Permit>) -> Self {
+    pub(super) fn passed(call: F, permit: Option<Permit<Arc<Circuit>>>) -> Self {
         Self {
             state: State::Passed { call, permit },
         }
@@ -52,7 +54,7 @@ where
             StateProjection::Passed { call, permit } => {
                 let result = ready!(call.poll(cx));
                 if let Some(permit) = permit.take() {
-                    permit.settle(outcome(&result), Instant::now());
+                    permit.settle(&result);
                 }
                 Poll::Ready(result)
             }
@@ -66,13 +68,18 @@ where
 }
 
 /// What a result says of the target's health.
-fn outcome<T>(result: &Result<T, ServiceError>) -> Outcome {
-    match result.as_ref().map_err(ServiceError::kind) {
-        Err(ErrorKind::Timeout | ErrorKind::ServiceUnavailable | ErrorKind::Internal) => {
+pub(crate) fn outcome<T>(result: &Result<T, ServiceError>) -> Outcome {
+    let Err(error) = result else {
+        return Outcome::Success;
+    };
+    match error.kind() {
+        // Nothing was sent, so that it is no news of the target.
+        _ if error.find_source::<InterceptorRefusal>().is_some() => Outcome::Unknown,
+        ErrorKind::Timeout | ErrorKind::ServiceUnavailable | ErrorKind::Internal => {
             Outcome::Failure
         }
-        Err(ErrorKind::Cancelled) => Outcome::Unknown,
-        Ok(_) | Err(_) => Outcome::Success,
+        ErrorKind::Cancelled => Outcome::Unknown,
+        _ => Outcome::Success,
     }
 }
 

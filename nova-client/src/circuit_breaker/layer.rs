@@ -23,6 +23,12 @@ impl CircuitBreakerLayer {
             circuit: Arc::new(Circuit::new(breaker)),
         })
     }
+
+    /// The circuit of all the services that this layer makes.
+    #[must_use]
+    pub fn circuit(&self) -> &Arc<Circuit> {
+        &self.circuit
+    }
 }
 
 impl<S> Layer<S> for CircuitBreakerLayer {

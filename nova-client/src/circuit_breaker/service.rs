@@ -2,10 +2,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use nova_errors::ServiceError;
-use tokio::time::Instant;
 use tower_service::Service;
 
-use super::{Circuit, CircuitBreakerFuture};
+use super::{Circuit, CircuitBreakerFuture, Permit};
 
 /// A service that is not called while its circuit is open: see the [module](super).
 #[derive(Debug, Clone)]
@@ -33,11 +32,7 @@ where
     }
 
     fn call(&mut self, request: Request) -> CircuitBreakerFuture<S::Future> {
-        let permit = self
-            .circuit
-            .as_ref()
-            .map(|circuit| Circuit::permit(circuit, Instant::now()))
-            .transpose();
+        let permit = self.circuit.as_ref().map(Permit::shared).transpose();
         match permit {
             Ok(permit) => CircuitBreakerFuture::passed(self.inner.call(request), permit),
             Err(error) => CircuitBreakerFuture::rejected(error),

@@ -25,6 +25,9 @@ impl CircuitBreaker {
     /// The most probes that can be set.
     pub const MAX_PROBES: u16 = 1000;
 
+    /// Never opens: the window holds fewer calls than this asks for.
+    pub(crate) const NEVER: Self = Self::standard().min_calls(u32::MAX);
+
     /// Opens when half of at least 20 calls in 10 s failed, for 5 s; 3 probes close it.
     #[must_use]
     pub const fn standard() -> Self {

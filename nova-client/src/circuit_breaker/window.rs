@@ -1,4 +1,7 @@
+use std::array;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::atomic_word::{AtomicWord, OwnLine};
 
 const BUCKETS: u64 = 10;
 const COUNT_BITS: u32 = 18;
@@ -7,11 +10,14 @@ const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
 const FULL: u64 = COUNT_MASK - 1024;
 const TICK_MASK: u64 = (1 << 28) - 1;
 
+/// Threads count in different places, as far as there are any: a word that all of them wrote would go from core to core.
+const STRIPES: usize = 4;
+
 /// Calls and failures of the last ten ticks, a word for each tick: tick, calls, failures.
 #[derive(Debug)]
-pub(super) struct Window {
+pub(super) struct Window<A = AtomicU64> {
     tick_millis: u64,
-    buckets: [AtomicU64; BUCKETS as usize],
+    stripes: [OwnLine<[A; BUCKETS as usize]>; STRIPES],
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -20,11 +26,11 @@ pub(super) struct Counts {
     pub(super) failures: u64,
 }
 
-impl Window {
+impl<A: AtomicWord> Window<A> {
     pub(super) fn new(millis: u64) -> Self {
         Self {
             tick_millis: (millis / BUCKETS).max(1),
-            buckets: Default::default(),
+            stripes: array::from_fn(|_| OwnLine(array::from_fn(|_| A::new(0)))),
         }
     }
 
@@ -32,13 +38,14 @@ impl Window {
         // From one, so that an empty word is of no tick.
         let tick = (now_millis / self.tick_millis + 1) & TICK_MASK;
         let one = 1 << COUNT_BITS | u64::from(failed);
-        let Some(bucket) = self.buckets.get((tick % BUCKETS) as usize) else {
+        let stripe = self.stripes.get(A::lane() % STRIPES);
+        let Some(bucket) = stripe.and_then(|stripe| stripe.0.get((tick % BUCKETS) as usize)) else {
             return;
         };
         let mut word = bucket.load(Relaxed);
         while word >> (2 * COUNT_BITS) != tick {
             let fresh = tick << (2 * COUNT_BITS) | one;
-            match bucket.compare_exchange_weak(word, fresh, Relaxed, Relaxed) {
+            match bucket.compare_exchange(word, fresh, Relaxed, Relaxed) {
                 Ok(_) => return,
                 Err(changed) => word = changed,
             }
@@ -48,10 +55,12 @@ impl Window {
         }
     }
 
+    /// What was counted; of threads that record and then look, the last one sees all that they recorded.
     pub(super) fn counts(&self, now_millis: u64) -> Counts {
+        A::fence();
         let now = (now_millis / self.tick_millis + 1) & TICK_MASK;
         let mut counts = Counts::default();
-        for bucket in &self.buckets {
+        for bucket in self.buckets() {
             let word = bucket.load(Relaxed);
             let age = now.wrapping_sub(word >> (2 * COUNT_BITS)) & TICK_MASK;
             if word != 0 && age < BUCKETS {
@@ -62,8 +71,12 @@ impl Window {
         counts
     }
 
+    fn buckets(&self) -> impl Iterator<Item = &A> {
+        self.stripes.iter().flat_map(|stripe| &stripe.0)
+    }
+
     pub(super) fn clear(&self) {
-        for bucket in &self.buckets {
+        for bucket in self.buckets() {
             bucket.store(0, Relaxed);
         }
     }
@@ -79,7 +92,7 @@ mod tests {
         fn the_counts_are_those_of_the_last_ten_ticks(
             steps in proptest::collection::vec((0_u64..400, any::<bool>()), 1..200),
         ) {
-            let window = Window::new(1000);
+            let window = Window::<AtomicU64>::new(1000);
             let mut now = 0;
             let mut all = Vec::new();
             for (step, failed) in steps {
@@ -98,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_full_bucket_does_not_spill_over() {
-        let window = Window::new(1000);
+        let window = Window::<AtomicU64>::new(1000);
         for _ in 0..COUNT_MASK + 10 {
             window.record(0, true);
         }

@@ -1,5 +1,3 @@
-use std::time::SystemTime;
-
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Response};
@@ -8,6 +6,7 @@ use nova_models::{CommandResponse, RequestId};
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::retry_after;
+use crate::wall_clock::WallClock;
 
 /// The longest message of a peer's error that is kept, in bytes.
 const MAX_MESSAGE: usize = 1024;
@@ -19,7 +18,7 @@ const MAX_MESSAGE: usize = 1024;
 pub(super) fn read<T: DeserializeOwned>(
     response: &Response<Bytes>,
     request_id: &RequestId,
-    now: SystemTime,
+    clock: &WallClock,
 ) -> Result<T, ServiceError> {
     let status = response.status();
     let error = if status.is_success() {
@@ -35,7 +34,7 @@ pub(super) fn read<T: DeserializeOwned>(
         broken("a status that is no answer")
     };
     let error = bounded(error);
-    Err(match retry_after::read(response.headers(), now) {
+    Err(match retry_after::read(response.headers(), clock) {
         // What the envelope says is finer.
         Some(after) if error.retry_after().is_none() => error.with_retry_after(after),
         _ => error,

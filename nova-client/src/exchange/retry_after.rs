@@ -1,22 +1,26 @@
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::RETRY_AFTER;
 
+use crate::wall_clock::WallClock;
+
 /// What `Retry-After` says ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110), section 10.2.3): seconds, or a date, which is zero
 /// where it has passed. Anything else counts as absent.
-pub(super) fn read(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+pub(super) fn read(headers: &HeaderMap, clock: &WallClock) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     // `parse` alone would take a sign.
     if !value.is_empty() && value.bytes().all(|c| c.is_ascii_digit()) {
         return value.parse().ok().map(Duration::from_secs);
     }
     let date = httpdate::parse_http_date(value).ok()?;
-    Some(date.duration_since(now).unwrap_or_default())
+    Some(date.duration_since(clock.now()).unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
     use http::HeaderValue;
     use proptest::prelude::*;
@@ -26,7 +30,7 @@ mod tests {
         headers.insert(RETRY_AFTER, HeaderValue::from_bytes(value).ok()?);
         // Sun, 06 Nov 1994 08:49:37 GMT
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
-        read(&headers, now)
+        read(&headers, &WallClock::new(move || now))
     }
 
     #[test]

@@ -1,5 +1,7 @@
 use nova_errors::{ServiceError, Violation};
 
+use super::Ledger;
+
 /// How much may be retried, so that an outage is not met with a multiple of the traffic.
 ///
 /// The law is *retries ≤ ratio × calls + floor × time + burst*, for any ratio. What is not used is saved, up to 100
@@ -49,6 +51,16 @@ impl RetryBudget {
     pub const fn burst(mut self, retries: u32) -> Self {
         self.burst = retries;
         self
+    }
+
+    /// A ledger of its own, of which the burst is there at first.
+    ///
+    /// # Errors
+    ///
+    /// `Validation` where the ratio is no number from 0 to 1.
+    pub fn ledger(self) -> Result<Ledger, ServiceError> {
+        self.validate()?;
+        Ok(Ledger::new(self))
     }
 
     /// Checks the settings; whoever takes a budget calls this when it is built.

@@ -2,6 +2,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use nova_errors::{Effect, FailedAttempt, Origin, RetryDecision, ServiceError};
 use pin_project_lite::pin_project;
@@ -26,20 +27,22 @@ pin_project! {
     }
 }
 
+// Timers are boxed: most calls need none, and all would be as large as if they did.
 pin_project! {
     #[project = StateProjection]
     enum State<F> {
         Idle,
-        Queued { #[pin] deadline: Sleep },
+        Queued { deadline: Pin<Box<Sleep>> },
         Attempting { #[pin] attempt: F },
-        Waiting { #[pin] wait: Sleep },
+        Waiting { wait: Pin<Box<Sleep>> },
     }
 }
 
 struct Progress<R> {
     settings: RetryLayer,
     call: Call<R>,
-    began: Instant,
+    /// When the first attempt began, or its wait for a permit.
+    began: Option<Instant>,
     attempts: u32,
     /// Of all attempts together: one that may have taken effect is not undone by a later one that did not.
     effect: Effect,
@@ -56,7 +59,7 @@ where
             progress: Progress {
                 settings,
                 call,
-                began: Instant::now(),
+                began: None,
                 attempts: 0,
                 effect: Effect::None,
                 last: None,
@@ -78,25 +81,26 @@ where
         loop {
             match this.state.as_mut().project() {
                 StateProjection::Idle => {
-                    if let Some(error) = this.progress.out_of_time() {
+                    let now = this.progress.begin();
+                    if let Some(error) = this.progress.out_of_time(now) {
                         return Poll::Ready(Err(error));
                     }
                     match this.service.poll_ready(cx) {
                         Poll::Ready(Ok(())) => {
-                            let attempt = this.service.call(this.progress.next_attempt());
+                            let attempt = this.service.call(this.progress.next_attempt(now));
                             this.state.set(State::Attempting { attempt });
                         }
                         Poll::Ready(Err(error)) => {
                             return Poll::Ready(Err(this.progress.finish(error)));
                         }
                         Poll::Pending => {
-                            let deadline = this.progress.sleep_to_deadline();
+                            let deadline = Box::pin(this.progress.sleep_to_deadline());
                             this.state.set(State::Queued { deadline });
                         }
                     }
                 }
                 StateProjection::Queued { deadline } => {
-                    if deadline.poll(cx).is_pending()
+                    if deadline.as_mut().poll(cx).is_pending()
                         && let Err(error) = ready!(this.service.poll_ready(cx))
                     {
                         return Poll::Ready(Err(this.progress.finish(error)));
@@ -112,12 +116,15 @@ where
                         Err(error) => error,
                     };
                     match this.progress.judge(error) {
-                        Ok(wait) => this.state.set(State::Waiting { wait }),
+                        Ok(wait) => {
+                            let wait = Box::pin(wait);
+                            this.state.set(State::Waiting { wait });
+                        }
                         Err(error) => return Poll::Ready(Err(error)),
                     }
                 }
                 StateProjection::Waiting { wait } => {
-                    ready!(wait.poll(cx));
+                    ready!(wait.as_mut().poll(cx));
                     this.state.set(State::Idle);
                 }
             }
@@ -126,8 +133,15 @@ where
 }
 
 impl<R: Clone> Progress<R> {
-    fn out_of_time(&mut self) -> Option<ServiceError> {
-        if !self.call.deadline().is_over(Instant::now().into_std()) {
+    /// The time, which is when the call began where this is the first look at it.
+    fn begin(&mut self) -> Instant {
+        let now = Instant::now();
+        self.began.get_or_insert(now);
+        now
+    }
+
+    fn out_of_time(&mut self, now: Instant) -> Option<ServiceError> {
+        if !self.call.deadline().is_over(now.into_std()) {
             return None;
         }
         Some(match self.last.take() {
@@ -142,24 +156,30 @@ impl<R: Clone> Progress<R> {
         sleep_until(Instant::from_std(self.call.deadline().instant()))
     }
 
-    fn next_attempt(&mut self) -> Attempt<R> {
+    fn next_attempt(&mut self, now: Instant) -> Attempt<R> {
         if self.attempts > 0 {
             tracing::Span::current().record("http.request.resend_count", self.attempts);
         }
         self.attempts += 1;
+        if let Some(account) = &self.settings.account {
+            account.attempt(self.attempts);
+        }
         let deadline = self.call.deadline();
         let mut until = Instant::from_std(deadline.instant());
         if self.call.is_idempotent() && self.settings.policy.attempts() > 1 {
-            let end = Instant::now().checked_add(self.settings.attempt_timeout);
+            let end = now.checked_add(self.settings.attempt_timeout);
             until = end.map_or(until, |end| end.min(until));
         }
-        Attempt::new(self.call.request().clone(), self.attempts, deadline, until)
+        let request = self.call.request().clone();
+        Attempt::new(request, self.attempts, now, deadline, until)
     }
 
     /// Pays into the budget, once per call that reached the target.
     fn pay(&self) {
-        if let (1, Some(ledger)) = (self.attempts, &self.settings.ledger) {
-            ledger.deposit();
+        if let (1, Some(account), Some(began)) = (self.attempts, &self.settings.account, self.began)
+        {
+            // The floor may be shown a little low for that, and no clock is read.
+            account.pay(began);
         }
     }
 
@@ -175,7 +195,7 @@ impl<R: Clone> Progress<R> {
         let now = Instant::now();
         let failed = FailedAttempt::number(self.attempts)
             .idempotent(self.call.is_idempotent())
-            .elapsed(now.duration_since(self.began))
+            .elapsed(self.began.map_or(Duration::ZERO, |began| now - began))
             .time_left(self.call.deadline().left(now.into_std()));
         let decision = self
             .settings
@@ -184,8 +204,8 @@ impl<R: Clone> Progress<R> {
         let attempt = self.attempts;
         match decision {
             RetryDecision::RetryAfter(wait) => {
-                let ledger = self.settings.ledger.as_ref();
-                if ledger.is_some_and(|ledger| !ledger.withdraw(now)) {
+                let account = self.settings.account.as_ref();
+                if account.is_some_and(|account| !account.withdraw(now)) {
                     tracing::debug!(error.r#type = error.code(), attempt, "retry budget spent");
                     return Err(self.finish(error).with_retries_spent());
                 }
@@ -212,6 +232,9 @@ impl<R: Clone> Progress<R> {
 
     /// Nothing was sent this time: the failure of the attempt before says more, where there was one.
     fn rejected(&mut self, open: ServiceError) -> ServiceError {
+        if let Some(account) = &self.settings.account {
+            account.reject(self.attempts);
+        }
         self.attempts -= 1;
         match self.last.take() {
             Some(error) => self.finish(error).with_retries_spent(),

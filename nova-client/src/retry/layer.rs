@@ -4,15 +4,14 @@ use std::time::Duration;
 use nova_errors::{RetryPolicy, ServiceError};
 use tower_layer::Layer;
 
-use super::ledger::Ledger;
-use super::{Retry, RetryBudget};
+use super::{Account, Retry, RetryBudget};
 
 /// Makes a [`Retry`] of a service. What one layer makes shares one budget.
 #[derive(Debug, Clone)]
 pub struct RetryLayer {
     pub(super) policy: RetryPolicy,
     pub(super) attempt_timeout: Duration,
-    pub(super) ledger: Option<Arc<Ledger>>,
+    pub(super) account: Option<Arc<Account>>,
 }
 
 impl RetryLayer {
@@ -25,7 +24,7 @@ impl RetryLayer {
         Self {
             policy,
             attempt_timeout: Self::ATTEMPT_TIMEOUT,
-            ledger: None,
+            account: None,
         }
     }
 
@@ -45,11 +44,16 @@ impl RetryLayer {
     /// `Validation` where a setting is out of its range.
     pub fn budget(self, budget: RetryBudget) -> Result<Self, ServiceError> {
         budget.validate()?;
-        Ok(self.ledger(Some(Arc::new(Ledger::new(budget)))))
+        Ok(self.account(Arc::new(Account::new(Some(budget)))))
     }
 
-    pub(crate) fn ledger(mut self, ledger: Option<Arc<Ledger>>) -> Self {
-        self.ledger = ledger;
+    pub(crate) fn policy(mut self, policy: RetryPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    pub(crate) fn account(mut self, account: Arc<Account>) -> Self {
+        self.account = Some(account);
         self
     }
 }

@@ -1,78 +1,79 @@
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::fmt;
 
 use tokio::time::Instant;
 
 use super::RetryBudget;
+use super::purse::{Purse, RETRY};
 
-/// One retry. A second has as many nanoseconds, so that the floor adds itself once per nanosecond.
-const RETRY: u64 = 1_000_000_000;
-
-/// The most retries that are saved up, unless the burst is more.
-const MAX_SAVED: u32 = 100;
-
-/// What is left of a [`RetryBudget`]. It takes no lock.
-#[derive(Debug)]
-pub(crate) struct Ledger {
-    per_call: u64,
-    per_nanosecond: u64,
-    cap: u64,
-    balance: AtomicU64,
+/// What is left of a [`RetryBudget`], for code that tries again by itself; [`RetryLayer`](super::RetryLayer) keeps one of its own.
+///
+/// It takes no lock: share it by reference, or in an `Arc`.
+///
+/// ```
+/// use nova_client::retry::RetryBudget;
+/// use tokio::time::Instant;
+///
+/// let ledger = RetryBudget::standard().floor_per_second(0).burst(1).ledger()?;
+/// ledger.deposit();
+/// assert!((ledger.level(Instant::now()) - 1.2).abs() < 1e-9);
+/// assert!(ledger.withdraw(Instant::now()));
+/// assert!(!ledger.withdraw(Instant::now()), "a fifth of a retry is none");
+/// # Ok::<(), nova_errors::ServiceError>(())
+/// ```
+pub struct Ledger {
+    purse: Purse,
     origin: Instant,
-    /// Until when, in nanoseconds from the origin, the floor has been added.
-    added_until: AtomicU64,
 }
 
 impl Ledger {
     pub(crate) fn new(budget: RetryBudget) -> Self {
         Self {
-            // A cast saturates, and makes zero of what is no number.
-            per_call: (budget.ratio * RETRY as f64).round() as u64,
-            per_nanosecond: u64::from(budget.floor_per_second),
-            cap: u64::from(budget.burst.max(MAX_SAVED)) * RETRY,
-            balance: AtomicU64::new(u64::from(budget.burst) * RETRY),
+            purse: Purse::new(budget),
             origin: Instant::now(),
-            added_until: AtomicU64::new(0),
         }
     }
 
-    /// A call was made.
-    pub(crate) fn deposit(&self) {
-        // Threads that race here go over the cap by a call each, which they have paid for.
-        if self.balance.load(Relaxed) < self.cap {
-            self.balance.fetch_add(self.per_call, Relaxed);
-        }
+    /// A call was made, and pays for a part of a retry.
+    pub fn deposit(&self) {
+        self.purse.deposit();
     }
 
-    /// Takes a retry, if there is one.
-    pub(crate) fn withdraw(&self, now: Instant) -> bool {
+    /// Whether a deposit would change nothing.
+    pub(crate) fn is_full(&self) -> bool {
+        self.purse.is_full()
+    }
+
+    /// Takes a retry; `false` where none is left.
+    #[must_use]
+    pub fn withdraw(&self, now: Instant) -> bool {
         self.add_floor(now);
-        self.balance
-            .fetch_update(Relaxed, Relaxed, |balance| balance.checked_sub(RETRY))
-            .is_ok()
+        self.purse.withdraw()
+    }
+
+    /// The retries that are left, in parts of one too.
+    #[must_use]
+    pub fn level(&self, now: Instant) -> f64 {
+        self.add_floor(now);
+        self.purse.balance() as f64 / RETRY as f64
     }
 
     fn add_floor(&self, now: Instant) {
-        if self.per_nanosecond == 0 {
-            return;
-        }
         let now = now.saturating_duration_since(self.origin).as_nanos();
-        let now = u64::try_from(now).unwrap_or(u64::MAX);
-        // Each nanosecond is added by the one thread that moves the mark over it.
-        let before = self.added_until.fetch_max(now, Relaxed);
-        let gained = now
-            .saturating_sub(before)
-            .saturating_mul(self.per_nanosecond);
-        if gained > 0 {
-            let add =
-                |balance: u64| Some(balance.saturating_add(gained).min(self.cap.max(balance)));
-            let _ = self.balance.fetch_update(Relaxed, Relaxed, add);
-        }
+        self.purse.add_floor(u64::try_from(now).unwrap_or(u64::MAX));
+    }
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ledger")
+            .field("balance", &(self.purse.balance() as f64 / RETRY as f64))
+            .finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicU32;
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
     use std::time::Duration;
 
     use super::*;
@@ -150,5 +151,33 @@ mod tests {
             }
         });
         assert_eq!(taken.into_inner(), 50);
+    }
+
+    #[test]
+    fn the_law_holds_and_nothing_is_lost_where_threads_pay_and_take_at_once() {
+        let budget = RetryBudget::standard()
+            .ratio(0.3)
+            .floor_per_second(0)
+            .burst(5);
+        let ledger = Ledger::new(budget);
+        let now = Instant::now();
+        let (calls, taken) = (AtomicU32::new(0), AtomicU32::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..10_000 {
+                        // Counted first: at no time may more be taken than was paid.
+                        calls.fetch_add(1, Relaxed);
+                        ledger.deposit();
+                        taken.fetch_add(u32::from(ledger.withdraw(now)), Relaxed);
+                    }
+                });
+            }
+        });
+        // Under the cap all the time, so that each part of a retry is there still or was taken.
+        let paid = 0.3 * f64::from(calls.into_inner()) + 5.0;
+        let left = ledger.level(now);
+        assert!(left < 1.0, "{left}");
+        assert!((f64::from(taken.into_inner()) + left - paid).abs() < 1e-6);
     }
 }

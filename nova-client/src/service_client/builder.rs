@@ -3,18 +3,20 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use nova_errors::{Effect, RetryPolicy, ServiceError, Violation};
 use nova_models::{Deadline, ServiceName};
 use tower_service::Service;
 
 use super::{Inner, ServiceClient};
+use crate::balance::BalanceLayer;
 use crate::base_url::BaseUrl;
 use crate::bulkhead::BulkheadLayer;
 use crate::circuit_breaker::CircuitBreaker;
 use crate::endpoints::Endpoints;
+use crate::interceptor::{Interceptors, OutboundRequest};
 use crate::retry::{RetryBudget, RetryLayer};
-use crate::targets::Targets;
+use crate::targets::{Policies, Targets};
 use crate::transport::{HttpTransport, HttpTransportBuilder, Transport};
 use crate::wall_clock::WallClock;
 
@@ -45,6 +47,7 @@ pub struct ServiceClientBuilder {
     budget: Option<RetryBudget>,
     breaker: Option<CircuitBreaker>,
     concurrency_limit: Option<usize>,
+    interceptors: Interceptors,
     http: HttpTransportBuilder,
     transport: Option<Transport>,
     clock: WallClock,
@@ -65,6 +68,7 @@ impl ServiceClientBuilder {
             budget: Some(RetryBudget::standard()),
             breaker: Some(CircuitBreaker::standard()),
             concurrency_limit: None,
+            interceptors: Interceptors::default(),
             http: HttpTransport::builder(),
             transport: None,
             clock: WallClock::default(),
@@ -74,10 +78,39 @@ impl ServiceClientBuilder {
 
     /// Sets the URL of one target: `http` or `https`, perhaps with a prefix of the path, without credentials.
     #[must_use]
-    pub fn endpoint(mut self, target: &str, url: &str) -> Self {
-        match (target.parse(), BaseUrl::parse("endpoint", url)) {
-            (Ok(target), Ok(url)) => self.endpoints.insert(target, url),
-            (Err(fault), _) | (_, Err(fault)) => self.note(fault),
+    pub fn endpoint(self, target: &str, url: &str) -> Self {
+        self.endpoints(target, [url])
+    }
+
+    /// Sets the URLs of one target that is reached at several, 1 to 64, instead of those set before.
+    ///
+    /// Each has a circuit breaker of its own. Attempts go to those whose circuit lets them through, to the one of two that
+    /// has fewer in flight, and a retry goes to another than the attempt before: see [`balance`](crate::balance).
+    ///
+    /// ```
+    /// use nova_client::ServiceClient;
+    ///
+    /// let client = ServiceClient::builder("user-service")
+    ///     .endpoints("feed-service", ["http://10.0.0.1:8084", "http://10.0.0.2:8084"])
+    ///     .build()?;
+    /// # Ok::<(), nova_errors::ServiceError>(())
+    /// ```
+    #[must_use]
+    pub fn endpoints<U: AsRef<str>>(
+        mut self,
+        target: &str,
+        urls: impl IntoIterator<Item = U>,
+    ) -> Self {
+        let urls = urls
+            .into_iter()
+            .take(BalanceLayer::<BaseUrl>::MAX_ENDPOINTS + 1)
+            .map(|url| BaseUrl::parse("endpoint", url.as_ref()))
+            .collect::<Result<_, _>>();
+        let outcome = target
+            .parse()
+            .and_then(|target| self.endpoints.insert(target, urls?));
+        if let Err(fault) = outcome {
+            self.note(fault);
         }
         self
     }
@@ -134,7 +167,7 @@ impl ServiceClientBuilder {
         self
     }
 
-    /// Sets when a target that fails is called no more: [`CircuitBreaker::standard`] unless set, never with `None`.
+    /// Sets when an endpoint that fails is called no more: [`CircuitBreaker::standard`] unless set, never with `None`.
     #[must_use]
     pub fn circuit_breaker(mut self, breaker: impl Into<Option<CircuitBreaker>>) -> Self {
         self.breaker = breaker.into();
@@ -147,6 +180,35 @@ impl ServiceClientBuilder {
     #[must_use]
     pub fn concurrency_limit(mut self, attempts: usize) -> Self {
         self.concurrency_limit = Some(attempts);
+        self
+    }
+
+    /// Shows every request to `interceptor` right before it is sent, each attempt anew, after the interceptors that were added before.
+    ///
+    /// It may set headers, such as a trace or a signature of the body, or refuse the request with an error: then nothing is sent,
+    /// the error is the call's, with [`InterceptorRefusal`](crate::InterceptorRefusal) as its cause, and it is tried again where
+    /// its kind may pass. It runs on the caller's task, so it must not block.
+    ///
+    /// ```
+    /// use http::HeaderValue;
+    /// use http::header::USER_AGENT;
+    /// use nova_client::ServiceClient;
+    ///
+    /// let client = ServiceClient::builder("user-service")
+    ///     .base_url("http://mesh:8080")
+    ///     .interceptor(|request| request.set_header(USER_AGENT, HeaderValue::from_static("user-service/7")))
+    ///     .build()?;
+    /// # Ok::<(), nova_errors::ServiceError>(())
+    /// ```
+    #[must_use]
+    pub fn interceptor(
+        mut self,
+        interceptor: impl Fn(&mut OutboundRequest<'_>) -> Result<(), ServiceError>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        self.interceptors.push(interceptor);
         self
     }
 
@@ -210,13 +272,22 @@ impl ServiceClientBuilder {
             Some(transport) => transport,
             None => Transport::new(self.http.build()?),
         };
+        let policies = Policies {
+            budget: self.budget,
+            breaker: self.breaker,
+            concurrency_limit: self.concurrency_limit,
+        };
+        let source_header = HeaderValue::from_str(source.as_str()).map_err(|error| {
+            ServiceError::Internal("write the source as a header".into()).with_source(error)
+        })?;
         let inner = Inner {
             source,
-            endpoints: self.endpoints,
+            source_header,
             deadline: self.deadline,
             retry: RetryLayer::new(self.retry)
                 .attempt_timeout(self.attempt_timeout.min(Deadline::MAX)),
-            targets: Targets::new(self.budget, self.breaker, self.concurrency_limit),
+            targets: Targets::new(self.endpoints, policies),
+            interceptors: self.interceptors,
             transport,
             clock: self.clock,
         };
@@ -242,6 +313,7 @@ impl fmt::Debug for ServiceClientBuilder {
             .field("budget", &self.budget)
             .field("breaker", &self.breaker)
             .field("concurrency_limit", &self.concurrency_limit)
+            .field("interceptors", &self.interceptors)
             .finish_non_exhaustive()
     }
 }

@@ -1,21 +1,20 @@
 //! What an answer means.
 
+use nova_client::test_util::{FakeTransport, Outcome};
 use nova_errors::{Effect, ErrorKind, Origin, ServiceError};
 use nova_models::{Command, Idempotency};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::fake_transport::{FakeTransport, SECOND, Step, answer, failure, success};
-use crate::scripted_server::envelope;
+use crate::script::{SECOND, answer, client, envelope, failure, success};
 
-async fn call(step: Step) -> Result<u8, ServiceError> {
-    FakeTransport::new([step])
-        .client()
+async fn call(step: Outcome) -> Result<u8, ServiceError> {
+    client(&FakeTransport::new([step]))
         .call("feed-service", "feeds/get", json!({}))
         .await
 }
 
-async fn error(step: Step) -> ServiceError {
+async fn error(step: Outcome) -> ServiceError {
     call(step).await.unwrap_err()
 }
 
@@ -32,7 +31,7 @@ impl Command for CountViewers {
 #[tokio::test]
 async fn a_typed_command_goes_where_its_type_says() {
     let transport = FakeTransport::new([success("3")]);
-    assert_eq!(transport.client().send(CountViewers).await.unwrap(), 3);
+    assert_eq!(client(&transport).send(CountViewers).await.unwrap(), 3);
     assert_eq!(
         transport.sent()[0].request.uri().path(),
         "/api/v1/streaming-service/streams/viewers"

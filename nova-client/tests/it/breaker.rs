@@ -1,13 +1,17 @@
 //! The circuit breaker in a client.
 
 use nova_client::circuit_breaker::CircuitOpen;
+use nova_client::test_util::{FakeTransport, Outcome};
 use nova_errors::{Backoff, Effect, ErrorBody, ErrorKind, RetryPolicy, ServiceError};
+use nova_models::Idempotency;
 use tokio::time::advance;
 
-use crate::fake_transport::{FakeTransport, SECOND, Step, answer, failure, refused, success};
+use crate::script::{SECOND, answer, failure, success};
 
 fn client(transport: &FakeTransport) -> nova_client::ServiceClient {
-    let builder = transport.builder().retry(RetryPolicy::never());
+    let builder = transport
+        .builder("user-service")
+        .retry(RetryPolicy::never());
     builder.build().unwrap()
 }
 
@@ -22,9 +26,9 @@ fn is_open(outcome: &Result<u8, ServiceError>) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn an_open_circuit_sends_nothing_retries_nothing_and_says_so() {
-    let script = (0..20).map(|_| refused()).chain([success("7")]);
+    let script = (0..20).map(|_| Outcome::refused()).chain([success("7")]);
     let transport = FakeTransport::new(script);
-    let client = transport.client();
+    let client = client(&transport);
     let mut last = call(&client).await;
     while !is_open(&last) {
         last = call(&client).await;
@@ -42,9 +46,9 @@ async fn an_open_circuit_sends_nothing_retries_nothing_and_says_so() {
 #[tokio::test(start_paused = true)]
 async fn the_call_that_sees_the_circuit_open_reports_the_failure_before() {
     let quick = Backoff::new(SECOND / 1000, SECOND / 1000).unwrap();
-    let transport = FakeTransport::new((0..20).map(|_| refused()));
+    let transport = FakeTransport::new((0..20).map(|_| Outcome::refused()));
     let client = transport
-        .builder()
+        .builder("user-service")
         .retry(RetryPolicy::standard().max_attempts(30).backoff(quick))
         .retry_budget(None)
         .build()
@@ -71,20 +75,23 @@ async fn answers_that_are_not_the_targets_failure_open_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_time_out_counts_even_when_the_callers_deadline_is_shorter() {
-    let transport = FakeTransport::new((0..20).map(|_| Step::Silence));
-    let client = client(&transport);
-    for _ in 0..20 {
-        let call = client.command("feed-service", "a", ());
-        let error = call.deadline(SECOND / 10).send::<u8>().await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Timeout);
+    for idempotency in [Idempotency::Unsafe, Idempotency::Safe] {
+        let transport = FakeTransport::new((0..20).map(|_| Outcome::silence()));
+        let client = client(&transport);
+        for _ in 0..20 {
+            let call = client.command("feed-service", "a", ());
+            let call = call.idempotency(idempotency).deadline(SECOND / 10);
+            let error = call.send::<u8>().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Timeout);
+        }
+        assert!(is_open(&call(&client).await));
     }
-    assert!(is_open(&call(&client).await));
 }
 
 #[tokio::test(start_paused = true)]
 async fn full_traffic_is_back_within_one_interval_of_the_targets_return() {
     let script = (0..20)
-        .map(|_| refused())
+        .map(|_| Outcome::refused())
         .chain((0..200).map(|_| success("7")));
     let transport = FakeTransport::new(script);
     let client = client(&transport);

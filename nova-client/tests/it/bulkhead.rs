@@ -10,6 +10,7 @@ use http::{Request, Response};
 use nova_client::bulkhead::BulkheadLayer;
 use nova_client::circuit_breaker::{CircuitBreaker, CircuitOpen};
 use nova_client::retry::RetryLayer;
+use nova_client::test_util::{FakeTransport, Outcome};
 use nova_client::{Attempt, Call, ServiceClient};
 use nova_errors::{Effect, ErrorKind, Origin, RetryPolicy, ServiceError};
 use nova_models::Deadline;
@@ -17,11 +18,14 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
-use crate::fake_transport::{FakeTransport, SECOND, Step, answer, success};
-use crate::scripted_server::envelope;
+use crate::script::{SECOND, answer, deadline_ms, envelope, success};
 
 fn one_at_a_time(transport: &FakeTransport) -> ServiceClient {
-    transport.builder().concurrency_limit(1).build().unwrap()
+    transport
+        .builder("user-service")
+        .concurrency_limit(1)
+        .build()
+        .unwrap()
 }
 
 async fn call(client: &ServiceClient) -> Result<u8, ServiceError> {
@@ -71,7 +75,7 @@ async fn a_hundred_callers_have_no_more_attempts_in_flight_than_the_limit() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_is_dropped_gives_its_permit_back_in_flight_and_in_the_queue() {
-    let transport = FakeTransport::new([Step::Silence, success("7")]);
+    let transport = FakeTransport::new([Outcome::silence(), success("7")]);
     let client = one_at_a_time(&transport);
     {
         let mut in_flight = pin!(call(&client));
@@ -102,9 +106,9 @@ async fn a_call_in_its_backoff_leaves_its_permit_to_others() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_past_the_deadline_sends_nothing_and_is_no_failure_of_the_target() {
-    let transport = FakeTransport::new([Step::Silence, success("7")]);
+    let transport = FakeTransport::new([Outcome::silence(), success("7")]);
     let client = transport
-        .builder()
+        .builder("user-service")
         .concurrency_limit(1)
         .circuit_breaker(CircuitBreaker::standard().min_calls(1))
         .build()
@@ -128,7 +132,7 @@ async fn a_wait_past_the_deadline_sends_nothing_and_is_no_failure_of_the_target(
 #[tokio::test(start_paused = true)]
 async fn a_retry_that_gets_no_permit_in_time_reports_the_failure_before() {
     let busy = answer(503, &[("retry-after", "1")], "");
-    let transport = FakeTransport::new([busy, Step::Silence]);
+    let transport = FakeTransport::new([busy, Outcome::silence()]);
     let client = one_at_a_time(&transport);
     let first = client.command("feed-service", "a", ()).idempotent();
     let mut first = pin!(first.deadline(SECOND * 3).send::<u8>());
@@ -144,7 +148,7 @@ async fn a_retry_that_gets_no_permit_in_time_reports_the_failure_before() {
 
 #[tokio::test(start_paused = true)]
 async fn the_wait_for_a_permit_takes_nothing_from_the_time_of_the_attempt() {
-    let transport = FakeTransport::new([Step::Silence, Step::Silence, success("7")]);
+    let transport = FakeTransport::new([Outcome::silence(), Outcome::silence(), success("7")]);
     let client = one_at_a_time(&transport);
     let holder = client.command("feed-service", "a", ()).deadline(SECOND * 3);
     let waiting = client.command("feed-service", "a", ()).idempotent();
@@ -155,14 +159,14 @@ async fn the_wait_for_a_permit_takes_nothing_from_the_time_of_the_attempt() {
     assert!(sent[1].at - sent[0].at >= SECOND * 3);
     assert!(sent[2].at - sent[1].at >= SECOND * 2);
     assert!(
-        sent[1].deadline_ms() <= 7_000,
+        deadline_ms(&sent[1]) <= 7_000,
         "it does count against the call"
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_targets_permits_are_not_those_of_another() {
-    let transport = FakeTransport::new([Step::Silence, success("7")]);
+    let transport = FakeTransport::new([Outcome::silence(), success("7")]);
     let client = one_at_a_time(&transport);
     let mut holder = pin!(call(&client));
     begin(holder.as_mut()).await;
@@ -174,9 +178,9 @@ async fn one_targets_permits_are_not_those_of_another() {
 
 #[tokio::test(start_paused = true)]
 async fn when_the_circuit_opens_the_whole_queue_is_turned_away_at_once() {
-    let transport = FakeTransport::new([Step::Silence, Step::Silence]);
+    let transport = FakeTransport::new([Outcome::silence(), Outcome::silence()]);
     let client = transport
-        .builder()
+        .builder("user-service")
         .concurrency_limit(2)
         .circuit_breaker(CircuitBreaker::standard().min_calls(1))
         .build()

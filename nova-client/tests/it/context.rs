@@ -1,13 +1,14 @@
 //! What a call takes from the context that it is made in.
 
+use nova_client::test_util::{FakeTransport, Outcome};
 use nova_models::{AccessToken, CallContext};
 
-use crate::fake_transport::{FakeTransport, success};
+use crate::script::{client, success};
 
 #[tokio::test(start_paused = true)]
 async fn each_call_of_a_handler_has_an_id_of_its_own() {
     let transport = FakeTransport::new([success("1"), success("2")]);
-    let client = transport.client();
+    let client = client(&transport);
     let mut context = CallContext::new();
     context.request_id = Some("inbound-1".parse().unwrap());
     context
@@ -28,7 +29,7 @@ async fn each_call_of_a_handler_has_an_id_of_its_own() {
 #[tokio::test(start_paused = true)]
 async fn the_context_is_read_when_the_call_is_polled_not_when_it_is_made() {
     let transport = FakeTransport::new([success("1")]);
-    let client = transport.client();
+    let client = client(&transport);
     let mut context = CallContext::new();
     context.token = Some(AccessToken::new("t0ken"));
     let _: u8 = context
@@ -43,8 +44,8 @@ async fn the_context_is_read_when_the_call_is_polled_not_when_it_is_made() {
 
 #[tokio::test]
 async fn a_token_that_no_header_can_hold_is_refused_and_not_repeated() {
-    let transport = FakeTransport::new([]);
-    let client = transport.client();
+    let transport = FakeTransport::new(None::<Outcome>);
+    let client = client(&transport);
     let mut context = CallContext::new();
     context.token = Some(AccessToken::new("hunter2\r\nx: y"));
     let error = context

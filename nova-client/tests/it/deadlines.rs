@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use nova_client::test_util::{FakeTransport, Outcome};
 use nova_errors::{Effect, ErrorKind, Origin};
 use nova_models::{CallContext, Deadline};
 use tokio::time::Instant;
 
-use crate::fake_transport::{FakeTransport, SECOND, Step, refused, success};
+use crate::script::{SECOND, client, deadline_ms, success};
 
 fn inherited(left: Duration) -> CallContext {
     let mut context = CallContext::new();
@@ -22,10 +23,9 @@ fn assert_about(elapsed: Duration, expected: Duration) {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_cannot_be_retried_gets_all_that_is_left() {
-    let transport = FakeTransport::new([Step::Silence]);
+    let transport = FakeTransport::new([Outcome::silence()]);
     let began = Instant::now();
-    let error = transport
-        .client()
+    let error = client(&transport)
         .call::<u8>("feed-service", "a", ())
         .await
         .unwrap_err();
@@ -38,8 +38,13 @@ async fn a_call_that_cannot_be_retried_gets_all_that_is_left() {
 
 #[tokio::test(start_paused = true)]
 async fn an_idempotent_call_gives_each_attempt_its_time_out() {
-    let transport = FakeTransport::new([Step::Silence, Step::Silence, Step::Silence]);
-    let client = transport.builder().attempt_timeout(SECOND).build().unwrap();
+    let transport =
+        FakeTransport::new([Outcome::silence(), Outcome::silence(), Outcome::silence()]);
+    let client = transport
+        .builder("user-service")
+        .attempt_timeout(SECOND)
+        .build()
+        .unwrap();
     let began = Instant::now();
     let call = client.command("feed-service", "a", ()).idempotent();
     let error = call.send::<u8>().await.unwrap_err();
@@ -49,9 +54,9 @@ async fn an_idempotent_call_gives_each_attempt_its_time_out() {
 
 #[tokio::test(start_paused = true)]
 async fn the_deadline_ends_a_call_in_the_middle_of_an_attempt() {
-    let transport = FakeTransport::new([Step::Silence, Step::Silence]);
+    let transport = FakeTransport::new([Outcome::silence(), Outcome::silence()]);
     let began = Instant::now();
-    let client = transport.client();
+    let client = client(&transport);
     let call = client.command("feed-service", "a", ()).idempotent();
     let error = call.deadline(SECOND * 3).send::<u8>().await.unwrap_err();
     assert_about(began.elapsed(), SECOND * 3);
@@ -61,8 +66,8 @@ async fn the_deadline_ends_a_call_in_the_middle_of_an_attempt() {
 
 #[tokio::test(start_paused = true)]
 async fn an_inherited_deadline_holds_less_a_margin_and_goes_with_the_call() {
-    let transport = FakeTransport::new([Step::Silence]);
-    let client = transport.client();
+    let transport = FakeTransport::new([Outcome::silence()]);
+    let client = client(&transport);
     let began = Instant::now();
     let error = inherited(SECOND / 2)
         .scope(client.call::<u8>("feed-service", "a", ()))
@@ -70,24 +75,24 @@ async fn an_inherited_deadline_holds_less_a_margin_and_goes_with_the_call() {
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert_about(began.elapsed(), Duration::from_millis(490));
-    assert_eq!(transport.sent()[0].deadline_ms(), 490);
+    assert_eq!(deadline_ms(&transport.sent()[0]), 490);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_call_may_not_outlive_the_inherited_deadline_by_its_own_setting() {
     let transport = FakeTransport::new([success("7")]);
-    let client = transport.client();
+    let client = client(&transport);
     let call = client
         .command("feed-service", "a", ())
         .deadline(SECOND * 60);
     inherited(SECOND).scope(call.send::<u8>()).await.unwrap();
-    assert_eq!(transport.sent()[0].deadline_ms(), 990);
+    assert_eq!(deadline_ms(&transport.sent()[0]), 990);
 }
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_sent_when_the_deadline_is_over() {
-    let transport = FakeTransport::new([]);
-    let client = transport.client();
+    let transport = FakeTransport::new(None::<Outcome>);
+    let client = client(&transport);
     let error = inherited(Duration::from_millis(5))
         .scope(client.call::<u8>("feed-service", "a", ()))
         .await
@@ -99,9 +104,9 @@ async fn nothing_is_sent_when_the_deadline_is_over() {
 
 #[tokio::test(start_paused = true)]
 async fn no_attempt_begins_after_the_deadline() {
-    let transport = FakeTransport::new((0..100).map(|_| refused()));
+    let transport = FakeTransport::new((0..100).map(|_| Outcome::refused()));
     let client = transport
-        .builder()
+        .builder("user-service")
         .retry(nova_errors::RetryPolicy::standard().max_attempts(100))
         .retry_budget(None)
         .circuit_breaker(None)
@@ -118,8 +123,8 @@ async fn no_attempt_begins_after_the_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn dropping_the_future_gives_the_call_up() {
-    let transport = FakeTransport::new([Step::Silence]);
-    let client = transport.client();
+    let transport = FakeTransport::new([Outcome::silence()]);
+    let client = client(&transport);
     let call = client.call::<u8>("feed-service", "a", ());
     let given_up = tokio::time::timeout(SECOND, call).await;
     assert!(given_up.is_err());

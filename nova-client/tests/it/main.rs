@@ -1,16 +1,24 @@
 //! The client against scripted servers and transports.
 
 mod answers;
+mod any_answer;
+mod balance;
 mod breaker;
 mod budget;
 mod bulkhead;
+mod call_settings;
 mod context;
 mod deadlines;
-mod fake_transport;
+mod grpc;
+mod interceptors;
 mod names;
+mod observed;
+mod outage;
+mod properties;
 mod retries;
-mod scripted_server;
+mod script;
 mod secrets;
 mod settings;
 mod sockets;
+mod stats;
 mod wire;

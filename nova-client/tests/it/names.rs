@@ -1,13 +1,14 @@
 //! Names that try to leave their place.
 
+use nova_client::test_util::{FakeTransport, Outcome};
 use nova_errors::{Effect, ErrorKind};
 
-use crate::fake_transport::{FakeTransport, success};
+use crate::script::{client, success};
 
 #[tokio::test]
 async fn a_name_that_would_leave_the_host_or_the_prefix_is_refused_before_anything_is_sent() {
-    let transport = FakeTransport::new([]);
-    let client = transport.client();
+    let transport = FakeTransport::new(None::<Outcome>);
+    let client = client(&transport);
     let endpoints = [
         "",
         "/a",
@@ -46,7 +47,7 @@ async fn a_name_that_would_leave_the_host_or_the_prefix_is_refused_before_anythi
 
 #[tokio::test]
 async fn a_target_without_a_url_is_refused() {
-    let transport = FakeTransport::new([]);
+    let transport = FakeTransport::new(None::<Outcome>);
     let client = nova_client::ServiceClient::builder("user-service")
         .endpoint("feed-service", "http://feed:1")
         .transport(transport.clone())
@@ -64,7 +65,7 @@ async fn a_target_without_a_url_is_refused() {
 async fn a_target_with_a_url_of_its_own_is_called_there_and_others_at_the_base() {
     let transport = FakeTransport::new([success("1"), success("2")]);
     let client = transport
-        .builder()
+        .builder("user-service")
         .endpoint("feed-service", "http://feed:1/mesh/")
         .build()
         .unwrap();

@@ -3,11 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use nova_client::ServiceClient;
+use nova_client::test_util::{Answer, FakeTransport, Outcome, ScriptedServer};
 use nova_models::{AccessToken, CallContext, TraceContext};
 use serde_json::json;
 
-use crate::fake_transport::{self, FakeTransport, Step};
-use crate::scripted_server::{ScriptedServer, success};
+use crate::script::{client, deadline_ms};
 
 fn noon() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_761_652_800)
@@ -24,7 +24,9 @@ fn context() -> CallContext {
 
 #[tokio::test]
 async fn the_head_and_the_body_are_those_of_the_wire_contract() {
-    let server = ScriptedServer::start([success(r#"{"viewers":3}"#)]).await;
+    let server = ScriptedServer::start([Answer::success(json!({"viewers": 3}))])
+        .await
+        .unwrap();
     let client = ServiceClient::builder("user-service")
         .endpoint("streaming-service", &server.url())
         .wall_clock(noon)
@@ -60,12 +62,12 @@ async fn the_head_and_the_body_are_those_of_the_wire_contract() {
         .replace(&server.address().to_string(), "<address>")
         .replace("\r\n", "\n");
     insta::assert_snapshot!("request_head", head.trim_end());
-    insta::assert_snapshot!("request_body", request.body);
+    insta::assert_snapshot!("request_body", request.text());
 }
 
 #[tokio::test]
 async fn without_a_context_the_key_is_the_request_id_and_no_trace_is_made_up() {
-    let server = ScriptedServer::start([success("null")]).await;
+    let server = ScriptedServer::start([Answer::success(())]).await.unwrap();
     let client = ServiceClient::new("user-service", &server.url());
     let (): () = client
         .call("feed-service", "feeds/rebuild", ())
@@ -83,18 +85,18 @@ async fn without_a_context_the_key_is_the_request_id_and_no_trace_is_made_up() {
     assert_eq!(request.header("traceparent"), None);
     assert_eq!(request.header("authorization"), None);
     assert_eq!(request.header("tracestate"), None);
-    let body: serde_json::Value = serde_json::from_str(&request.body).unwrap();
+    let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
     assert_eq!(body["request_id"], id);
 }
 
 #[tokio::test(start_paused = true)]
 async fn attempts_share_the_id_the_key_and_the_bytes_of_the_body() {
     let transport = FakeTransport::new([
-        Step::Silence,
-        fake_transport::refused(),
-        fake_transport::success("1"),
+        Outcome::silence(),
+        Outcome::refused(),
+        Answer::success(1).into(),
     ]);
-    let client = transport.client();
+    let client = client(&transport);
     let call = client.command("billing-service", "charges/create", json!({"cents": 7}));
     let reply: u8 = context().scope(call.idempotent().send()).await.unwrap();
     assert_eq!(reply, 1);
@@ -114,9 +116,9 @@ async fn attempts_share_the_id_the_key_and_the_bytes_of_the_body() {
             pair[0].request.body().as_ptr(),
             pair[1].request.body().as_ptr()
         );
-        assert!(pair[0].deadline_ms() >= pair[1].deadline_ms());
+        assert!(deadline_ms(&pair[0]) >= deadline_ms(&pair[1]));
     }
     // The first attempt took its two seconds.
-    assert_eq!(sent[0].deadline_ms(), 10_000);
-    assert!(sent[1].deadline_ms() <= 8_000);
+    assert_eq!(deadline_ms(&sent[0]), 10_000);
+    assert!(deadline_ms(&sent[1]) <= 8_000);
 }

@@ -3,17 +3,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use nova_errors::{Effect, ServiceError, Violation};
-use nova_models::{
-    CallContext, CommandRequest, Deadline, EndpointName, Idempotency, RequestId, ServiceName,
-};
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use nova_errors::{Effect, RetryPolicy, ServiceError, Violation};
+use nova_models::{CallContext, Deadline, EndpointName, Idempotency, RequestId, ServiceName};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::exchange::{Outgoing, OutgoingParts};
+use crate::exchange::{Envelope, Outgoing, OutgoingParts};
+use crate::interceptor::changeable;
+use crate::retry::RetryLayer;
 use crate::service_client::{Inner, ServiceClient};
 use crate::{Call, deadline, stack};
 
@@ -35,7 +35,7 @@ use crate::{Call, deadline, stack};
 /// # }
 /// ```
 #[must_use = "a call does nothing until it is sent"]
-pub struct CommandCall<'a, C> {
+pub struct CommandBuilder<'a, C> {
     client: &'a ServiceClient,
     target: &'a str,
     endpoint: &'a str,
@@ -43,10 +43,17 @@ pub struct CommandCall<'a, C> {
     idempotency: Idempotency,
     idempotency_key: Option<Cow<'static, str>>,
     deadline: Option<Duration>,
+    retry: Option<RetryPolicy>,
+    attempt_timeout: Option<Duration>,
+    headers: Vec<(HeaderName, HeaderValue)>,
     request_id: Option<RequestId>,
+    fault: Option<ServiceError>,
 }
 
-impl<'a, C: Serialize> CommandCall<'a, C> {
+impl<'a, C: Serialize> CommandBuilder<'a, C> {
+    /// The most headers that a call can set: 32.
+    pub const MAX_HEADERS: usize = 32;
+
     pub(crate) fn new(
         client: &'a ServiceClient,
         target: &'a str,
@@ -61,7 +68,11 @@ impl<'a, C: Serialize> CommandCall<'a, C> {
             idempotency: Idempotency::Unsafe,
             idempotency_key: None,
             deadline: None,
+            retry: None,
+            attempt_timeout: None,
+            headers: Vec::new(),
             request_id: None,
+            fault: None,
         }
     }
 
@@ -90,6 +101,30 @@ impl<'a, C: Serialize> CommandCall<'a, C> {
         self
     }
 
+    /// Sets when this call is tried again, instead of the client's policy. The budget of the target holds all the same.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = Some(policy);
+        self
+    }
+
+    /// Sets what one attempt may take where the call is idempotent, instead of the client's setting.
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = Some(timeout);
+        self
+    }
+
+    /// Sets a header of this call, at most [`MAX_HEADERS`](Self::MAX_HEADERS); it takes the place of one that the client would send, such as
+    /// `authorization`. The ones that say which call this is, or how HTTP carries it, are not to be had: see
+    /// [`OutboundRequest`](crate::OutboundRequest). A malformed one shows at [`send`](Self::send), as `Validation`.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        match header(name, value) {
+            Ok(header) if self.headers.len() < Self::MAX_HEADERS => self.headers.push(header),
+            Ok(_) => self.note(invalid("headers", "expected at most 32")),
+            Err(fault) => self.note(fault),
+        }
+        self
+    }
+
     /// Sets the request id, for a call that is made again later under the same one; else it is a new one.
     pub fn request_id(mut self, id: RequestId) -> Self {
         self.request_id = Some(id);
@@ -111,7 +146,7 @@ impl<'a, C: Serialize> CommandCall<'a, C> {
     /// Dropping the future gives the call up: the connection is closed or the stream reset. Whether the command took effect is then
     /// unknown.
     pub async fn send<R: DeserializeOwned>(self) -> Result<R, ServiceError> {
-        let inner = Arc::clone(self.client.inner()?);
+        let client = self.client.inner()?;
         let context = CallContext::current().unwrap_or_default();
         let request_id = self.request_id.clone().unwrap_or_else(RequestId::new);
         let span = tracing::info_span!(
@@ -124,10 +159,11 @@ impl<'a, C: Serialize> CommandCall<'a, C> {
             http.request.resend_count = tracing::field::Empty,
             error.r#type = tracing::field::Empty,
         );
-        let target = ServiceName::new(self.target.to_owned())
-            .map_err(|error| error.with_effect(Effect::None))?;
-        let call = self.prepare(&inner, &context, &target, request_id)?;
-        let outcome = stack::run(&inner, &target, call)
+        let name = ServiceName::new(self.target.to_owned()).map_err(without_effect)?;
+        let target = client.targets.get(&name)?;
+        let retry = self.retry_layer(client)?;
+        let call = self.prepare(client, &context, name, request_id)?;
+        let outcome = stack::run(client, target, retry, call)
             .instrument(span.clone())
             .await;
         if let Err(error) = &outcome {
@@ -136,31 +172,49 @@ impl<'a, C: Serialize> CommandCall<'a, C> {
         outcome
     }
 
+    fn retry_layer(&self, client: &Inner) -> Result<RetryLayer, ServiceError> {
+        let mut layer = client.retry.clone();
+        if let Some(policy) = self.retry {
+            policy.validate().map_err(without_effect)?;
+            layer = layer.policy(policy);
+        }
+        match self.attempt_timeout {
+            Some(Duration::ZERO) => Err(invalid("attempt_timeout", "expected more than zero")),
+            Some(timeout) => Ok(layer.attempt_timeout(timeout.min(Deadline::MAX))),
+            None => Ok(layer),
+        }
+    }
+
     fn prepare(
         self,
         client: &Inner,
         context: &CallContext,
-        target: &ServiceName,
+        target: ServiceName,
         request_id: RequestId,
     ) -> Result<Call<Arc<Outgoing>>, ServiceError> {
-        let endpoint = EndpointName::new(self.endpoint.to_owned())
-            .map_err(|error| error.with_effect(Effect::None))?;
         let deadline = self.overall_deadline(client, context)?;
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        let endpoint = EndpointName::new(self.endpoint.to_owned()).map_err(without_effect)?;
         let idempotent = self.idempotency.is_idempotent() || self.idempotency_key.is_some();
+        let envelope = Envelope {
+            request_id: request_id.as_str(),
+            source_service: client.source.as_str(),
+            target_service: target.as_str(),
+            command: self.command,
+            timestamp: client.clock.now().into(),
+        };
         let outgoing = Outgoing::new(OutgoingParts {
-            uri: client.endpoints.uri(target, &endpoint)?,
+            body: envelope.to_json()?,
+            target,
+            endpoint,
+            request_id,
             idempotency_key: self.idempotency_key.as_deref(),
-            source: client.source.as_str(),
+            source: &client.source_header,
             trace: context.trace.as_ref(),
             token: context.token.as_ref(),
-            request_id: request_id.clone(),
-            body: envelope(&CommandRequest {
-                request_id,
-                source_service: client.source.to_string(),
-                target_service: target.to_string(),
-                command: self.command,
-                timestamp: client.clock.now().into(),
-            })?,
+            headers: self.headers,
         })?;
         Ok(Call::new(Arc::new(outgoing), deadline).idempotent(idempotent))
     }
@@ -172,30 +226,49 @@ impl<'a, C: Serialize> CommandCall<'a, C> {
     ) -> Result<Deadline, ServiceError> {
         let own = self.deadline.unwrap_or(client.deadline);
         if own.is_zero() {
-            let violation = Violation::new("deadline", "expected more than zero");
-            return Err(ServiceError::Validation(violation.into()).with_effect(Effect::None));
+            return Err(invalid("deadline", "expected more than zero"));
         }
         Ok(deadline::overall(own, context, Instant::now().into_std()))
     }
-}
 
-fn envelope<C: Serialize>(request: &CommandRequest<C>) -> Result<Bytes, ServiceError> {
-    match serde_json::to_vec(request) {
-        Ok(json) => Ok(Bytes::from(json)),
-        Err(error) => Err(ServiceError::Validation("write the command as JSON".into())
-            .with_effect(Effect::None)
-            .with_source(error)),
+    /// The first fault is the one to report.
+    fn note(&mut self, fault: ServiceError) {
+        self.fault.get_or_insert(fault);
     }
 }
 
-impl<C> fmt::Debug for CommandCall<'_, C> {
+fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), ServiceError> {
+    let name = HeaderName::try_from(name)
+        .map_err(|error| invalid("header", "expected the name of a header").with_source(error))?;
+    changeable(&name)?;
+    // The value may be a secret, which the error does not repeat.
+    let mut value = HeaderValue::try_from(value).map_err(|error| {
+        invalid(name.as_str(), "expected visible ASCII characters").with_source(error)
+    })?;
+    value.set_sensitive(name == AUTHORIZATION);
+    Ok((name, value))
+}
+
+fn invalid(field: &str, expected: &str) -> ServiceError {
+    without_effect(ServiceError::Validation(
+        Violation::new(field, expected).into(),
+    ))
+}
+
+fn without_effect(error: ServiceError) -> ServiceError {
+    error.with_effect(Effect::None)
+}
+
+impl<C> fmt::Debug for CommandBuilder<'_, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CommandCall")
+        f.debug_struct("CommandBuilder")
             .field("target", &self.target)
             .field("endpoint", &self.endpoint)
             .field("idempotency", &self.idempotency)
             .field("idempotency_key", &self.idempotency_key)
             .field("deadline", &self.deadline)
+            .field("retry", &self.retry)
+            .field("attempt_timeout", &self.attempt_timeout)
             .finish_non_exhaustive()
     }
 }

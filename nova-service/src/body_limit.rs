@@ -1,7 +1,8 @@
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::BoxError;
+use axum::body::{Bytes, HttpBody};
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::header;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -38,6 +39,34 @@ impl BodyLimit {
     pub(crate) fn apply(self, request: &mut Request) {
         DefaultBodyLimit::max(self.0).apply(request);
         request.extensions_mut().insert(self);
+    }
+
+    /// The whole of `body`, of which the client has announced so many bytes, or 0. One that waits for a word before it sends its body has not sent it.
+    pub(crate) async fn read<B>(
+        self,
+        mut body: B,
+        announced: u64,
+        waits_to_send: bool,
+    ) -> Result<Bytes, ServiceError>
+    where
+        B: HttpBody<Data = Bytes> + Unpin,
+        B::Error: Into<BoxError>,
+    {
+        let limit = self.0;
+        if usize::try_from(announced).unwrap_or(usize::MAX) <= limit {
+            let error = match Limited::new(&mut body, limit).collect().await {
+                Ok(collected) => return Ok(collected.to_bytes()),
+                Err(error) => error,
+            };
+            if !error.is::<LengthLimitError>() {
+                return Err(broken_off(error));
+            }
+        }
+        if !waits_to_send && announced <= LINGER_BYTES {
+            // An unread rest makes the system reset the connection, and the client might lose the answer.
+            let _ = tokio::time::timeout(LINGER, discard(body)).await;
+        }
+        Err(too_large(limit))
     }
 }
 
@@ -83,39 +112,21 @@ impl<S: Service<Request>> Service<Request> for LimitBody<S> {
 /// The whole body, within the request's limit.
 pub(crate) async fn read_body(request: Request) -> Result<Bytes, ServiceError> {
     let limit: Option<BodyLimit> = request.extensions().get().copied();
-    let limit = limit.unwrap_or_default().0;
     let waits_to_send = request.headers().contains_key(header::EXPECT);
-    let mut body = request.into_body();
-
-    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    if announced <= limit {
-        let error = match Limited::new(&mut body, limit).collect().await {
-            Ok(collected) => return Ok(collected.to_bytes()),
-            Err(error) => error,
-        };
-        if !error.is::<LengthLimitError>() {
-            let violation = Violation::new("body", "could not be read to its end");
-            let broken = std::io::Error::other(error);
-            return Err(ServiceError::Validation(violation.into()).with_source(broken));
-        }
-    }
-    if !waits_to_send {
-        // An unread rest makes the system reset the connection, and the client might lose the answer.
-        let _ = tokio::time::timeout(LINGER, discard(body)).await;
-    }
-    let message = format!("body is over the limit of {limit} bytes");
-    Err(ServiceError::PayloadTooLarge(message.into()))
+    let body = request.into_body();
+    let announced = body.size_hint().lower();
+    limit
+        .unwrap_or_default()
+        .read(body, announced, waits_to_send)
+        .await
 }
 
 /// How much of a body that is too large is read and thrown away, and for how long.
 const LINGER_BYTES: u64 = 8 * 1024 * 1024;
 const LINGER: Duration = Duration::from_secs(2);
 
-async fn discard(mut body: Body) {
+async fn discard<B: HttpBody<Data = Bytes> + Unpin>(mut body: B) {
     let mut left = LINGER_BYTES;
-    if body.size_hint().lower() > left {
-        return;
-    }
     while let Some(Ok(frame)) = body.frame().await {
         let read = frame.data_ref().map_or(0, Bytes::len);
         match left.checked_sub(u64::try_from(read).unwrap_or(u64::MAX)) {
@@ -123,4 +134,19 @@ async fn discard(mut body: Body) {
             None => return,
         }
     }
+}
+
+pub(crate) fn too_large(limit: usize) -> ServiceError {
+    ServiceError::PayloadTooLarge(format!("body is over the limit of {limit} bytes").into())
+}
+
+/// Too large by a limit that is not told.
+#[cfg(feature = "actix")]
+pub(crate) fn over_limit() -> ServiceError {
+    ServiceError::PayloadTooLarge("body is over the limit".into())
+}
+
+pub(crate) fn broken_off(cause: impl Into<BoxError>) -> ServiceError {
+    let violation = Violation::new("body", "could not be read to its end");
+    ServiceError::Validation(violation.into()).with_source(std::io::Error::other(cause))
 }

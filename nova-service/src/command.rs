@@ -2,26 +2,33 @@ mod command_mark;
 mod command_path;
 mod command_reply;
 mod command_router;
+mod endpoint_claims;
+mod envelope;
 mod idempotency_key;
+mod typed_handler;
+mod unknown_command;
 
 use std::ops::Deref;
 
 use axum::extract::{FromRequest, Request};
-use nova_errors::{Effect, ServiceError, Violation};
-use nova_models::{CommandRequest, RequestId, headers};
-use serde::Deserialize;
+use nova_errors::{Effect, ServiceError};
+use nova_models::{CommandRequest, RequestId};
 use serde::de::DeserializeOwned;
 
 use crate::body_limit::read_body;
-use crate::json::{expect_json, from_json, invalid};
 
 pub(crate) use command_mark::CommandMark;
 pub(crate) use command_path::{COMMAND_ROUTE, command_path};
 pub use command_reply::CommandReply;
 pub use command_router::CommandRouter;
+pub(crate) use endpoint_claims::EndpointClaims;
+pub(crate) use envelope::{Envelope, peek_request_id};
 pub use idempotency_key::IdempotencyKey;
+pub(crate) use typed_handler::answer;
+pub(crate) use unknown_command::{no_such_route, refuse};
 
-/// A command out of its envelope, as the last argument of an axum handler. It derefs to `T`.
+/// A command out of its envelope, as the last argument of an axum handler; with the feature `actix` also of one of actix-web. It
+/// derefs to `T`.
 ///
 /// The envelope, the header `x-request-id` and the path must agree. Answer with [`reply`](Self::reply); an error of the handler is
 /// answered as an envelope by [`ServiceLayer`](crate::ServiceLayer).
@@ -105,49 +112,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Command<T> {
 
 async fn read<T: DeserializeOwned>(request: Request) -> Result<Command<T>, ServiceError> {
     let mark = CommandMark::of(&request);
-    mark.set();
-    expect_json(request.headers())?;
-    let given_id = request.headers().get(headers::REQUEST_ID).cloned();
-    let idempotency_key = IdempotencyKey::from_headers(request.headers());
-    let target = command_path(request.uri().path()).map(|(target, _)| target.to_owned());
+    let envelope = Envelope::expect(mark, request.headers(), request.uri().path())?;
     let body = read_body(request).await?;
-    // Derived types also read an array of their fields, which is no envelope.
-    if body.trim_ascii_start().first().is_some_and(|c| *c == b'[') {
-        return Err(invalid(Violation::new("body", "expected an object")));
-    }
-    let request: CommandRequest<T> = from_json(&body).map_err(|violation| {
-        if let Some(id) = peek_request_id(&body) {
-            mark.set_request_id(id);
-        }
-        invalid(violation)
-    })?;
-    mark.set_request_id(request.request_id.clone());
-    if given_id.is_some_and(|id| id.as_bytes() != request.request_id.as_bytes()) {
-        return Err(invalid(Violation::new(
-            headers::REQUEST_ID,
-            "differs from the envelope's request_id",
-        )));
-    }
-    if target.is_some_and(|target| target != request.target_service) {
-        return Err(invalid(Violation::new(
-            "target_service",
-            "differs from the target in the path",
-        )));
-    }
-    let idempotency_key = idempotency_key?;
-    mark.hand_over();
-    Ok(Command {
-        request,
-        idempotency_key,
-    })
-}
-
-/// The id of an envelope whose rest may be wrong.
-fn peek_request_id(body: &[u8]) -> Option<RequestId> {
-    #[derive(Deserialize)]
-    struct Envelope {
-        request_id: RequestId,
-    }
-    let envelope: Envelope = serde_json::from_slice(body).ok()?;
-    Some(envelope.request_id)
+    envelope.open(&body)
 }

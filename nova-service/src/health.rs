@@ -1,8 +1,9 @@
 mod check;
+mod flight;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::extract::State;
@@ -11,14 +12,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use chrono::Utc;
-use futures::future::join_all;
 use nova_errors::ServiceError;
 use nova_models::{DependencyHealth, HealthState, HealthStatus};
-use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use crate::Shutdown;
 use check::Check;
+use flight::Flight;
 
 /// The health routes of a service, with a body of [`HealthStatus`].
 ///
@@ -26,7 +25,9 @@ use check::Check;
 /// - `GET /health/ready`: checks each dependency, all at the same time and each with its own time-out. What the service
 ///   [owns](Self::owned) makes it `unhealthy` with 503 when it fails; a [peer](Self::peer) that is away makes it `degraded` with 200, since taking the
 ///   service out of rotation would help nobody. The outcome holds for [`CACHE`](Self::CACHE), and requests that come while the checks run wait for
-///   the same ones: probes cannot load the dependencies.
+///   the same ones, also where the first to ask has left: probes cannot load the dependencies.
+///
+/// Clones share the outcome, until one of them is changed.
 ///
 /// ```
 /// use nova_models::HealthState;
@@ -44,13 +45,14 @@ use check::Check;
 /// let app: axum::Router = axum::Router::new().merge(health.router());
 /// # });
 /// ```
+#[derive(Clone)]
 pub struct Health {
-    service: String,
-    version: String,
-    checks: BTreeMap<String, Check>,
+    service: Arc<str>,
+    version: Arc<str>,
+    checks: BTreeMap<String, Arc<Check>>,
     timeout: Duration,
     shutdown: Option<Shutdown>,
-    cached: Mutex<Option<(Instant, HealthStatus)>>,
+    latest: Arc<Mutex<Option<Flight>>>,
 }
 
 impl Health {
@@ -59,13 +61,14 @@ impl Health {
 
     /// The health of a service without dependencies.
     pub fn new(service: impl Into<String>, version: impl Into<String>) -> Self {
+        let (service, version): (String, String) = (service.into(), version.into());
         Self {
             service: service.into(),
             version: version.into(),
             checks: BTreeMap::new(),
             timeout: Duration::from_secs(1),
             shutdown: None,
-            cached: Mutex::new(None),
+            latest: Arc::default(),
         }
     }
 
@@ -73,32 +76,58 @@ impl Health {
     ///
     /// The public message of the error shows in the body, its causes do not.
     #[must_use]
-    pub fn owned<F, Fut>(mut self, name: impl Into<String>, check: F) -> Self
+    pub fn owned<F, Fut>(self, name: impl Into<String>, check: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), ServiceError>> + Send + 'static,
     {
-        let check = Check::new(HealthState::Unhealthy, check);
-        self.checks.insert(name.into(), check);
-        self
+        self.with(name.into(), Check::new(HealthState::Unhealthy, None, check))
+    }
+
+    /// As [`owned`](Self::owned), with a time-out of its own.
+    #[must_use]
+    pub fn owned_within<F, Fut>(self, name: impl Into<String>, timeout: Duration, check: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), ServiceError>> + Send + 'static,
+    {
+        let check = Check::new(HealthState::Unhealthy, Some(timeout), check);
+        self.with(name.into(), check)
     }
 
     /// Adds a check of what the service can do without for a while: a peer, the broker. A check of the same name is replaced.
     #[must_use]
-    pub fn peer<F, Fut>(mut self, name: impl Into<String>, check: F) -> Self
+    pub fn peer<F, Fut>(self, name: impl Into<String>, check: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), ServiceError>> + Send + 'static,
     {
-        let check = Check::new(HealthState::Degraded, check);
-        self.checks.insert(name.into(), check);
+        self.with(name.into(), Check::new(HealthState::Degraded, None, check))
+    }
+
+    /// As [`peer`](Self::peer), with a time-out of its own.
+    #[must_use]
+    pub fn peer_within<F, Fut>(self, name: impl Into<String>, timeout: Duration, check: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), ServiceError>> + Send + 'static,
+    {
+        let check = Check::new(HealthState::Degraded, Some(timeout), check);
+        self.with(name.into(), check)
+    }
+
+    fn with(mut self, name: String, check: Check) -> Self {
+        self.checks.insert(name, Arc::new(check));
+        self.latest = Arc::default();
         self
     }
 
-    /// Sets how long each check may take; one that takes longer has failed. 1 s by default.
+    /// Sets how long each check may take that has no time-out of its own; one that takes longer has failed. 1 s by default. The one who probes should wait longer than
+    /// the longest.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self.latest = Arc::default();
         self
     }
 
@@ -111,31 +140,52 @@ impl Health {
 
     /// How the service is now, or was less than [`CACHE`](Self::CACHE) ago.
     ///
+    /// The checks run in a task of their own, which ends with its last check and is cut when the last clone is dropped: they see nothing of the caller's
+    /// [`CallContext`](nova_models::CallContext), deadline or span.
+    ///
     /// # Cancel safety
     ///
-    /// Whoever waits for the same checks starts them anew.
+    /// The checks go on, for whoever else waits for them.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime, as [`tokio::spawn`] does.
     pub async fn check(&self) -> HealthStatus {
-        if self.shutdown.as_ref().is_some_and(Shutdown::is_requested) {
+        if self.is_stopping() {
             return self.shutting_down();
         }
-        // Held while the checks run, so that there is one flight of them.
-        let mut cached = self.cached.lock().await;
-        if let Some((at, status)) = cached.as_ref()
-            && at.elapsed() < Self::CACHE
-        {
-            return status.clone();
+        let flight = {
+            let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+            match latest.as_ref().filter(|flight| flight.is_current()) {
+                Some(flight) => flight.clone(),
+                None => {
+                    let flight = Flight::start(&self.checks, self.timeout);
+                    latest.insert(flight).clone()
+                }
+            }
+        };
+        let landed = flight.landed().await;
+        // The service may have been asked to stop meanwhile.
+        if self.is_stopping() {
+            return self.shutting_down();
         }
-        let status = self.run_checks().await;
-        *cached = Some((Instant::now(), status.clone()));
-        status
+        HealthStatus {
+            timestamp: landed.timestamp,
+            ..self.status((*landed.found).clone())
+        }
     }
 
-    async fn run_checks(&self) -> HealthStatus {
-        let checks = self.checks.iter().map(|(name, check)| async {
-            let found = check.run(name, self.timeout).await;
-            (name.clone(), found)
-        });
-        self.status(join_all(checks).await.into_iter().collect())
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.shutdown.as_ref().is_some_and(Shutdown::is_requested)
+    }
+
+    /// Waits until the service is asked to stop; for ever where it was given no shutdown.
+    #[cfg(feature = "grpc")]
+    pub(crate) async fn stopping(&self) {
+        match &self.shutdown {
+            Some(shutdown) => shutdown.requested().await,
+            None => std::future::pending().await,
+        }
     }
 
     fn shutting_down(&self) -> HealthStatus {
@@ -149,19 +199,34 @@ impl Health {
 
     fn status(&self, dependencies: BTreeMap<String, DependencyHealth>) -> HealthStatus {
         HealthStatus {
-            service_name: self.service.clone(),
+            service_name: self.service.to_string(),
             status: dependencies
                 .values()
                 .map(|dependency| dependency.status)
                 .max()
                 .unwrap_or(HealthState::Healthy),
-            version: self.version.clone(),
+            version: self.version.to_string(),
             timestamp: Utc::now(),
             dependencies,
         }
     }
 
-    /// The routes, to be merged into the service's own.
+    /// The answer of `/health/live`, with its HTTP status.
+    pub(crate) fn live(&self) -> (u16, HealthStatus) {
+        (200, self.status(BTreeMap::new()))
+    }
+
+    /// The answer of `/health/ready`, with its HTTP status.
+    pub(crate) async fn ready(&self) -> (u16, HealthStatus) {
+        let found = self.check().await;
+        let status = match found.status {
+            HealthState::Healthy | HealthState::Degraded => 200,
+            _ => 503,
+        };
+        (status, found)
+    }
+
+    /// The routes, to be merged into the service's own. Those for actix-web are `actix::HealthRoutes`.
     pub fn router<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         Router::new()
             .route("/health/live", get(live))
@@ -171,19 +236,15 @@ impl Health {
 }
 
 async fn live(State(health): State<Arc<Health>>) -> Response {
-    answer(StatusCode::OK, health.status(BTreeMap::new()))
+    answer(health.live())
 }
 
 async fn ready(State(health): State<Arc<Health>>) -> Response {
-    let found = health.check().await;
-    let status = match found.status {
-        HealthState::Healthy | HealthState::Degraded => StatusCode::OK,
-        _ => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    answer(status, found)
+    answer(health.ready().await)
 }
 
-fn answer(status: StatusCode, health: HealthStatus) -> Response {
+fn answer((status, health): (u16, HealthStatus)) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
     let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
     (status, no_store, Json(health)).into_response()
 }

@@ -55,6 +55,7 @@ pub async fn serve(
 /// without TLS with the feature `http2`. Handlers find the peer's address in [`ConnectInfo<SocketAddr>`](ConnectInfo). A connection that sends no
 /// request head for [`IDLE`](Self::IDLE) is closed; one of HTTP/2 that has sent a request stays as long as its peer answers pings. One that was upgraded (WebSocket) is its handler's to stop.
 pub struct HttpServer {
+    name: &'static str,
     listener: Mutex<Option<TcpListener>>,
     app: Router,
     drain_deadline: Duration,
@@ -65,14 +66,25 @@ impl HttpServer {
     /// keep an idle connection, so that the client's side closes it first.
     pub const IDLE: Duration = Duration::from_secs(120);
 
+    /// How many requests may be under way at the same time on one connection of HTTP/2: 1024.
+    pub const MAX_STREAMS: u32 = 1024;
+
     /// A server of `app` on `listener`, with a drain deadline of 10 s.
     #[must_use]
     pub fn new(listener: TcpListener, app: Router) -> Self {
         Self {
+            name: "http",
             listener: Mutex::new(Some(listener)),
             app,
             drain_deadline: Duration::from_secs(10),
         }
+    }
+
+    /// Sets what the server is called as a [worker](BackgroundWorker::name): `http` by default.
+    #[must_use]
+    pub fn named(mut self, name: &'static str) -> Self {
+        self.name = name;
+        self
     }
 
     /// Sets how long the requests that run may go on once the server is asked to stop.
@@ -100,7 +112,7 @@ impl HttpServer {
 #[async_trait]
 impl BackgroundWorker for HttpServer {
     fn name(&self) -> &str {
-        "http"
+        self.name
     }
 
     /// Runs once: the listener is closed when it returns.
@@ -118,7 +130,7 @@ impl BackgroundWorker for HttpServer {
             let error = ServiceError::Internal("listen".into()).with_source(error);
             WorkerError::Fatal(error)
         })?;
-        tracing::info!(%address, "listening");
+        tracing::info!(server = self.name, %address, "listening");
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
@@ -134,7 +146,7 @@ impl BackgroundWorker for HttpServer {
         // Closed before the drain, so that new callers are refused and go elsewhere at once.
         drop(listener);
         self.drain(connections).await;
-        tracing::info!(%address, "stopped listening");
+        tracing::info!(server = self.name, %address, "stopped listening");
         Ok(())
     }
 }
@@ -178,6 +190,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, shutdown: 
     server
         .http2()
         .timer(TokioTimer::new())
+        .max_concurrent_streams(HttpServer::MAX_STREAMS)
         .keep_alive_interval(Duration::from_secs(30));
     let mut connection = pin!(server.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let outcome = tokio::select! {
@@ -205,6 +218,7 @@ async fn silence(asked: Arc<AtomicBool>) {
 impl fmt::Debug for HttpServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpServer")
+            .field("name", &self.name)
             .field("drain_deadline", &self.drain_deadline)
             .finish_non_exhaustive()
     }

@@ -1,5 +1,6 @@
+use axum::BoxError;
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use nova_errors::{ServiceError, Violation};
 use serde::Serialize;
@@ -7,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::body_limit::read_body;
 use crate::command::CommandMark;
+use crate::header_view::HeaderView;
 use crate::violation;
 
 /// A body of JSON, as [`axum::Json`], whose rejection is a [`ServiceError`] that names the field.
@@ -44,13 +46,19 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
-        match serde_json::to_vec(&self.0) {
+        match to_json(&self.0) {
             Ok(body) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
-            Err(error) => ServiceError::Internal("encode the answer".into())
-                .with_source(error)
-                .into_response(),
+            Err(error) => error.into_response(),
         }
     }
+}
+
+pub(crate) fn to_json(value: &impl Serialize) -> Result<Vec<u8>, ServiceError> {
+    serde_json::to_vec(value).map_err(not_encoded)
+}
+
+pub(crate) fn not_encoded(cause: impl Into<BoxError>) -> ServiceError {
+    ServiceError::Internal("encode the answer".into()).with_source(cause)
 }
 
 pub(crate) fn invalid(violation: Violation) -> ServiceError {
@@ -58,10 +66,9 @@ pub(crate) fn invalid(violation: Violation) -> ServiceError {
 }
 
 /// Checks that the body says it is JSON: `application/json` or another type that ends in `+json`.
-pub(crate) fn expect_json(headers: &HeaderMap) -> Result<(), ServiceError> {
-    let value = headers.get(header::CONTENT_TYPE);
-    let essence = value
-        .and_then(|value| value.to_str().ok())
+pub(crate) fn expect_json(headers: &impl HeaderView) -> Result<(), ServiceError> {
+    let essence = headers
+        .text(header::CONTENT_TYPE.as_str())
         .and_then(|value| value.split(';').next())
         .unwrap_or_default()
         .trim()
@@ -73,10 +80,14 @@ pub(crate) fn expect_json(headers: &HeaderMap) -> Result<(), ServiceError> {
     if is_json {
         return Ok(());
     }
-    Err(invalid(Violation::new(
-        "content-type",
+    Err(not_json())
+}
+
+pub(crate) fn not_json() -> ServiceError {
+    invalid(Violation::new(
+        header::CONTENT_TYPE.as_str(),
         "expected application/json",
-    )))
+    ))
 }
 
 /// Reads one JSON value; an error names the field and the place.
@@ -88,7 +99,7 @@ pub(crate) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Violatio
     Ok(value)
 }
 
-fn describe(path: &str, error: &serde_json::Error) -> Violation {
+pub(crate) fn describe(path: &str, error: &serde_json::Error) -> Violation {
     let text = error.to_string();
     let message = text
         .rsplit_once(" at line ")
@@ -144,7 +155,8 @@ mod tests {
         let check = |value: Option<&'static str>| {
             let value = value.map(axum::http::HeaderValue::from_static);
             let headers = value.map(|value| (header::CONTENT_TYPE, value));
-            expect_json(&headers.into_iter().collect())
+            let headers: axum::http::HeaderMap = headers.into_iter().collect();
+            expect_json(&headers)
         };
         for good in [
             "application/json",

@@ -42,24 +42,47 @@
 //! | connection without a request head | [`HttpServer::IDLE`], 2 minutes |
 //! | stop of all workers | [`SupervisorBuilder::shutdown_deadline`], 10 s |
 //! | restarts of a worker | [`SupervisorBuilder::restart`], 10 attempts |
+//! | answers kept for repeated commands | [`IdempotencyLayer::RETENTION`], 24 h; [`IdempotencyLayer::MAX_ANSWER`], 256 KiB each |
+//! | … in the memory of the process | [`MemoryIdempotencyStore::CAPACITY`], 100 000; [`MemoryIdempotencyStore::MAX_BYTES`], 64 MiB |
+//! | … deleted at once | [`IdempotencyPurge::BATCH`], 1000, [`IdempotencyPurge::BATCHES`] times a run |
 //! | a health check | [`Health::timeout`], 1 s, at most once in [`Health::CACHE`] |
+//! | requests that run, those that wait, and how long | [`LoadShed::new`]; [`LoadShed::QUEUE`], 64; [`LoadShed::MAX_WAIT`], 100 ms |
+//! | keys of a rate limit | `RateLimiter::MAX_KEYS`, 65 536 |
+//! | calls at a time on a connection of HTTP/2 | [`HttpServer::MAX_STREAMS`], 1024 |
+//! | gRPC methods told apart in metrics | 1024 |
 //!
 //! # Features
 //!
 //! | feature | adds |
 //! |---|---|
+//! | `actix` | the module `actix`: layers, extractors, commands and health routes for services on actix-web |
+//! | `grpc` | `GrpcLayer`: `ServiceLayer` for the services of tonic; `GrpcHealth`: `grpc.health.v1.Health` fed by [`Health`] |
 //! | `http2` | HTTP/2 without TLS in [`HttpServer`] |
-//! | `telemetry` | [`telemetry`]: logs, OpenTelemetry traces and the Prometheus endpoint, for binaries |
+//! | `postgres`, `sqlite` | `SqlIdempotencyStore`: an idempotent command's answer, in the handler's own transaction |
+//! | `rate-limit` | `RateLimitLayer`, and `RateLimiter` for any framework |
+//! | `redis` | `RedisIdempotencyStore`: for all processes of a service |
+//! | `test-util` | `conformance`: the suite that every [`IdempotencyStore`] passes |
+//! | `telemetry` | the module `telemetry`: logs, OpenTelemetry traces and the Prometheus endpoint, for binaries |
 
 mod background_worker;
 mod body_limit;
 mod command;
+#[cfg(feature = "test-util")]
+pub mod conformance;
+#[cfg(feature = "grpc")]
+mod grpc;
+mod header_view;
 mod health;
 mod http_server;
+mod idempotency;
 mod json;
+mod load_shed;
 mod panic;
 mod path;
+mod probe;
 mod query;
+#[cfg(feature = "rate-limit")]
+mod rate_limit;
 mod raw_body;
 mod service_layer;
 mod shutdown;
@@ -68,17 +91,36 @@ mod violation;
 mod worker_error;
 mod worker_fn;
 
+#[cfg(feature = "actix")]
+pub mod actix;
 #[cfg(feature = "telemetry")]
 pub mod telemetry;
 
 pub use background_worker::BackgroundWorker;
 pub use body_limit::{BodyLimit, LimitBody};
 pub use command::{Command, CommandReply, CommandRouter, IdempotencyKey};
+#[cfg(feature = "grpc")]
+pub use grpc::{GrpcHealth, GrpcLayer, LayeredGrpc};
 pub use health::Health;
 pub use http_server::{HttpServer, serve};
+#[cfg(feature = "redis")]
+pub use idempotency::RedisIdempotencyStore;
+pub use idempotency::{
+    Claim, CommandClaim, CommandKey, Fingerprint, IdempotencyLayer, IdempotencyPurge,
+    IdempotencyService, IdempotencyStore, MemoryIdempotencyStore, StoredAnswer,
+};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use idempotency::{
+    CommandTransaction, IdempotencyDatabase, SqlIdempotencyStore, migrate_idempotency,
+};
 pub use json::Json;
+pub use load_shed::{LoadShed, LoadShedLayer, LoadShedding, Permit};
 pub use path::Path;
 pub use query::Query;
+#[cfg(feature = "rate-limit")]
+pub use rate_limit::{
+    ClientAddress, RateCheck, RateLimit, RateLimitLayer, RateLimited, RateLimiter, TrustedProxies,
+};
 pub use raw_body::RawBody;
 pub use service_layer::{LayeredService, ServiceLayer};
 pub use shutdown::{Shutdown, ShutdownTrigger};

@@ -19,7 +19,7 @@ impl Panic {
             .map_err(|payload| Self::new(payload.as_ref()))
     }
 
-    fn new(payload: &(dyn Any + Send)) -> Self {
+    pub(crate) fn new(payload: &(dyn Any + Send)) -> Self {
         let message = payload
             .downcast_ref::<&'static str>()
             .copied()

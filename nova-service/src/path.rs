@@ -69,7 +69,7 @@ fn refuse(rejection: PathRejection, names: &[String]) -> ServiceError {
     })
 }
 
-fn mistake_in_route(what: String) -> ServiceError {
+pub(crate) fn mistake_in_route(what: String) -> ServiceError {
     ServiceError::Internal("route and extractor disagree".into())
         .with_source(std::io::Error::other(what))
 }

@@ -1,6 +1,7 @@
 use std::error::Error;
 
 use axum::extract::FromRequestParts;
+use axum::http::Uri;
 use axum::http::request::Parts;
 use nova_errors::{ServiceError, Violation};
 use serde::de::DeserializeOwned;
@@ -29,10 +30,22 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     ///
     /// `Validation` where the query is not a `T`.
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ServiceError> {
-        axum::extract::Query::try_from_uri(&parts.uri)
-            .map(|axum::extract::Query(value)| Self(value))
-            .map_err(|rejection| refuse(&rejection))
+        from_uri(&parts.uri).map(Self)
     }
+}
+
+fn from_uri<T: DeserializeOwned>(uri: &Uri) -> Result<T, ServiceError> {
+    axum::extract::Query::try_from_uri(uri)
+        .map(|axum::extract::Query(value)| value)
+        .map_err(|rejection| refuse(&rejection))
+}
+
+/// Reads a query on its own, without its question mark.
+#[cfg(feature = "actix")]
+pub(crate) fn from_query<T: DeserializeOwned>(query: &str) -> Result<T, ServiceError> {
+    let uri = Uri::try_from(format!("/?{query}"))
+        .map_err(|_| invalid(Violation::new("query", "malformed")))?;
+    from_uri(&uri)
 }
 
 type FieldError = serde_path_to_error::Error<serde::de::value::Error>;

@@ -1,6 +1,8 @@
 mod answer;
 mod duration_metric;
+mod in_flight;
 mod inbound;
+mod run;
 mod service;
 mod trace;
 
@@ -12,9 +14,20 @@ use tower::Layer;
 
 use crate::BodyLimit;
 
+#[cfg(feature = "actix")]
+pub(crate) use answer::Answer;
+#[cfg(feature = "actix")]
+pub(crate) use in_flight::{Head, InFlight};
+#[cfg(feature = "grpc")]
+pub(crate) use inbound::Inbound;
+#[cfg(feature = "grpc")]
+pub(crate) use run::run;
 pub use service::LayeredService;
+#[cfg(feature = "grpc")]
+pub(crate) use trace::current_trace;
 
-/// What each request of a service goes through, as one layer around the whole router.
+/// What each request of a service goes through, as one layer around the whole router: a `tower` layer, and with the feature `actix` a
+/// middleware of actix-web.
 ///
 /// - The request id is kept from `x-request-id` where it is valid, else made; the answer bears it.
 /// - The handler runs in a [`CallContext`](nova_models::CallContext) with the request id, the deadline of `x-nova-deadline-ms` and the trace of `traceparent`. The subject
@@ -23,7 +36,7 @@ pub use service::LayeredService;
 /// - A [`ServiceError`](nova_errors::ServiceError) is answered by the kind of route: as an envelope where it is a command, else as problem+json with `instance` = request id. A
 ///   panic is `Internal`. An error status without a body, such as axum's own for unknown routes, gets one. A wrong method stays status 405 with `Allow`, as HTTP asks,
 ///   with the code `unimplemented`: the resource is known, the operation is not offered.
-/// - Each error is logged once, with its causes: at level error from status 500, else at info.
+/// - Each error is logged once, with its causes: at level error from status 500, else at info. What [`LoadShed`](crate::LoadShed) refuses is at debug.
 /// - A span `http.request`, and the histogram `http.server.request.duration` in seconds with the labels `service`, `http.request.method`, `http.route` (the pattern, never the path)
 ///   and `http.response.status_code` (499 where the client left).
 /// - Extractors read bodies up to the [`BodyLimit`].
@@ -41,15 +54,15 @@ pub use service::LayeredService;
 /// ```
 #[derive(Debug, Clone)]
 pub struct ServiceLayer {
-    settings: Arc<Settings>,
+    pub(crate) settings: Arc<Settings>,
 }
 
 #[derive(Debug, Clone)]
-struct Settings {
-    service: Arc<str>,
-    body_limit: BodyLimit,
+pub(crate) struct Settings {
+    pub(crate) service: Arc<str>,
+    pub(crate) body_limit: BodyLimit,
     max_deadline: Option<Duration>,
-    trusts_callers: bool,
+    pub(crate) trusts_callers: bool,
 }
 
 impl ServiceLayer {

@@ -11,7 +11,7 @@ use nova_auth_client::proto::{
     GetUsersByIdsResponse, ListUsersRequest, ListUsersResponse, VerifyTokenRequest,
     VerifyTokenResponse, WatchRevocationsRequest, WatchRevocationsResponse,
 };
-use nova_errors::{Chain, ServiceError, Violation};
+use nova_errors::{ServiceError, Violation};
 use nova_service::Shutdown;
 use prost_types::Timestamp;
 use tonic::{Request, Response, Status};
@@ -44,8 +44,7 @@ impl AuthService for Grpc {
         request: Request<VerifyTokenRequest>,
     ) -> Result<Response<VerifyTokenResponse>, Status> {
         let token = request.into_inner().token;
-        let verified = self.identity.sessions.verify(&token).await;
-        let verified = verified.map_err(status)?;
+        let verified = self.identity.sessions.verify(&token).await?;
         let claims = verified.claims;
         Ok(Response::new(VerifyTokenResponse {
             user_id: claims.sub.to_string(),
@@ -64,7 +63,7 @@ impl AuthService for Grpc {
         request: Request<GetUserRequest>,
     ) -> Result<Response<GetUserResponse>, Status> {
         let id = user_id("user_id", &request.into_inner().user_id)?;
-        let user = self.identity.users.get(id).await.map_err(status)?;
+        let user = self.identity.users.get(id).await?;
         let user = user.ok_or_else(|| ServiceError::NotFound(format!("user {id}").into()))?;
         Ok(Response::new(GetUserResponse {
             user: Some(user.into()),
@@ -81,7 +80,7 @@ impl AuthService for Grpc {
             .enumerate()
             .map(|(index, id)| user_id(&format!("user_ids[{index}]"), id))
             .collect::<Result<Vec<_>, _>>()?;
-        let users = self.identity.users.get_all(&ids).await.map_err(status)?;
+        let users = self.identity.users.get_all(&ids).await?;
         Ok(Response::new(GetUsersByIdsResponse {
             users: users.into_iter().map(Into::into).collect(),
         }))
@@ -96,8 +95,7 @@ impl AuthService for Grpc {
             "" => None,
             cursor => Some(user_id("cursor", cursor)?),
         };
-        let page = self.identity.users.page(after, request.limit).await;
-        let page = page.map_err(status)?;
+        let page = self.identity.users.page(after, request.limit).await?;
         Ok(Response::new(ListUsersResponse {
             users: page.users.into_iter().map(Into::into).collect(),
             total: u64::try_from(page.total).unwrap_or_default(),
@@ -110,7 +108,7 @@ impl AuthService for Grpc {
         request: Request<CheckUserExistsRequest>,
     ) -> Result<Response<CheckUserExistsResponse>, Status> {
         let id = user_id("user_id", &request.into_inner().user_id)?;
-        let user = self.identity.users.get(id).await.map_err(status)?;
+        let user = self.identity.users.get(id).await?;
         Ok(Response::new(CheckUserExistsResponse {
             exists: user.is_some(),
         }))
@@ -134,22 +132,13 @@ impl AuthService for Grpc {
     ) -> Result<Response<Self::WatchRevocationsStream>, Status> {
         // One that we did not give out is as good as none.
         let cursor = request.into_inner().cursor.parse().ok();
-        let updates = self.identity.revocations.follow(cursor).await;
-        let updates = updates.map_err(status)?;
+        let updates = self.identity.revocations.follow(cursor).await?;
         let shutdown = self.shutdown.clone();
         let updates = updates
-            .map(|update| update.map(Into::into).map_err(status))
+            .map(|update| update.map(Into::into).map_err(Into::into))
             .take_until(async move { shutdown.requested().await });
         Ok(Response::new(Box::pin(updates)))
     }
-}
-
-/// The wire hears only the kind of an internal failure, so that its causes are logged here.
-fn status(error: ServiceError) -> Status {
-    if error.kind().is_redacted() {
-        tracing::error!(error = %Chain(&error), "a call failed");
-    }
-    error.into()
 }
 
 fn user_id(field: &str, text: &str) -> Result<Uuid, ServiceError> {

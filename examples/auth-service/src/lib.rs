@@ -60,8 +60,9 @@ pub async fn serve(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
     let service = Service::new(NAME, env!("CARGO_PKG_VERSION"))?
         .owns_database(&pool)
         .relays(&outbox, &pool, &config.kafka)?
-        .runs(feed)
-        .runs(grpc_server::worker(config.grpc, identity.clone()));
+        .runs(feed);
+    let health = service.health().shutdown(shutdown.clone());
+    let service = service.runs(grpc_server::worker(config.grpc, identity.clone(), health));
     let app = routes::router(identity);
     service.serve(config.http, app, shutdown).await
 }

@@ -54,6 +54,12 @@ impl Service {
         self
     }
 
+    /// How the service is by what it owns, for its gRPC side.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.health.clone()
+    }
+
     /// Publishes what `outbox` holds, to topics that are made where they aren't there.
     ///
     /// # Errors

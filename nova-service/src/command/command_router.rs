@@ -1,19 +1,19 @@
-use std::collections::BTreeSet;
+use std::convert::Infallible;
 
 use axum::Router;
 use axum::extract::Request;
 use axum::handler::Handler;
 use axum::http::Method;
-use axum::routing::{any, post};
-use nova_errors::{Effect, ServiceError, Violation};
-use nova_models::{CallContext, Command as TypedCommand, EndpointName, ServiceName};
+use axum::response::IntoResponse;
+use axum::routing::{Route, any, post};
+use nova_errors::ServiceError;
+use nova_models::{Command as TypedCommand, ServiceName};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tower::{Layer, Service};
 
-use super::command_path::path_of;
-use super::{COMMAND_ROUTE, Command, CommandMark, command_path, peek_request_id};
+use super::{COMMAND_ROUTE, Command, CommandMark, EndpointClaims, answer, no_such_route, refuse};
 use crate::body_limit::read_body;
-use crate::json::invalid;
 
 /// The commands of a service: `POST /api/v1/{service}/{endpoint}`.
 ///
@@ -50,20 +50,16 @@ use crate::json::invalid;
 #[derive(Debug)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct CommandRouter<S = ()> {
-    service: String,
-    endpoints: BTreeSet<String>,
+    claims: EndpointClaims,
     routes: Router<S>,
-    error: Option<ServiceError>,
 }
 
 impl<S: Clone + Send + Sync + 'static> CommandRouter<S> {
     /// The commands of `service`, none so far.
     pub fn new(service: impl Into<String>) -> Self {
         Self {
-            service: service.into(),
-            endpoints: BTreeSet::new(),
+            claims: EndpointClaims::new(service.into()),
             routes: Router::new(),
-            error: None,
         }
     }
 
@@ -73,41 +69,38 @@ impl<S: Clone + Send + Sync + 'static> CommandRouter<S> {
         H: Handler<T, S>,
         T: 'static,
     {
-        match self.claim(endpoint) {
-            Ok(()) => {
-                let path = path_of(&self.service, endpoint);
-                self.routes = self.routes.route(&path, post(handler));
-            }
-            Err(error) => self.refuse(error),
+        if let Some(path) = self.claims.claim(endpoint) {
+            self.routes = self.routes.route(&path, post(handler));
         }
         self
     }
 
     /// Adds a [typed command](nova_models::Command): endpoint and reply are the type's. The calls that the handler makes carry the
     /// envelope's request id.
-    pub fn on<C, F, Fut>(self, handler: F) -> Self
+    pub fn on<C, F, Fut>(mut self, handler: F) -> Self
     where
         C: TypedCommand + DeserializeOwned + Send + 'static,
         C::Reply: Serialize,
         F: Fn(C) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<C::Reply, ServiceError>> + Send,
     {
-        let mut this = self;
-        if C::TARGET != this.service {
-            let violation = Violation::new(
-                "target",
-                format!("{} is for {}, not {}", C::ENDPOINT, C::TARGET, this.service),
-            );
-            this.refuse(invalid(violation));
-            return this;
+        if !self.claims.is_for::<C>() {
+            return self;
         }
-        this.command(C::ENDPOINT, move |command: Command<C>| async move {
-            let id = command.request_id().clone();
-            let mut context = CallContext::current().unwrap_or_default();
-            context.request_id = Some(id.clone());
-            let data = context.scope(handler(command.into_inner())).await?;
-            Ok::<_, ServiceError>(super::CommandReply::new(id, data))
-        })
+        self.command(C::ENDPOINT, |command: Command<C>| answer(command, handler))
+    }
+
+    /// Puts a layer around the endpoints that are there so far: an [`IdempotencyLayer`](crate::IdempotencyLayer), or what only some commands need.
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<Route> + Clone + Send + Sync + 'static,
+        L::Service: Service<Request> + Clone + Send + Sync + 'static,
+        <L::Service as Service<Request>>::Response: IntoResponse + 'static,
+        <L::Service as Service<Request>>::Error: Into<Infallible> + 'static,
+        <L::Service as Service<Request>>::Future: Send + 'static,
+    {
+        self.routes = self.routes.layer(layer);
+        self
     }
 
     /// The routes.
@@ -117,53 +110,22 @@ impl<S: Clone + Send + Sync + 'static> CommandRouter<S> {
     /// `Validation` for the first thing that is wrong: the name of the service or of an endpoint, an endpoint that is there twice, or a typed command
     /// for another target.
     pub fn build(self) -> Result<Router<S>, ServiceError> {
-        let service = ServiceName::new(self.service)?;
-        if let Some(error) = self.error {
-            return Err(error);
-        }
-        let refuse = move |request: Request| {
+        let service = self.claims.finish()?;
+        let unknown = move |request: Request| {
             let service = service.clone();
-            async move { refuse(&service, request).await.with_effect(Effect::None) }
+            async move { unknown(&service, request).await }
         };
-        Ok(self.routes.route(COMMAND_ROUTE, any(refuse)))
-    }
-
-    fn claim(&mut self, endpoint: &str) -> Result<(), ServiceError> {
-        ServiceName::new(self.service.clone())?;
-        EndpointName::new(endpoint.to_owned())?;
-        if self.endpoints.insert(endpoint.to_owned()) {
-            return Ok(());
-        }
-        let message = format!("{endpoint} is there twice");
-        Err(invalid(Violation::new("endpoint", message)))
-    }
-
-    fn refuse(&mut self, error: ServiceError) {
-        self.error.get_or_insert(error);
+        Ok(self.routes.route(COMMAND_ROUTE, any(unknown)))
     }
 }
 
 /// Answers what no endpoint takes.
-async fn refuse(service: &ServiceName, request: Request) -> ServiceError {
+async fn unknown(service: &ServiceName, request: Request) -> ServiceError {
     if request.method() != Method::POST {
-        return ServiceError::NotFound("no such route".into());
+        return no_such_route();
     }
     let mark = CommandMark::of(&request);
-    mark.set();
     let path = request.uri().path().to_owned();
-    // Whatever else is wrong with the request, the answer bears its id.
     let body = read_body(request).await.ok();
-    if let Some(id) = body.as_deref().and_then(peek_request_id) {
-        mark.set_request_id(id);
-    }
-    let (target, endpoint) = command_path(&path).unwrap_or_default();
-    let names = ServiceName::new(target.to_owned())
-        .and_then(|target| Ok((target, EndpointName::new(endpoint.to_owned())?)));
-    match names {
-        Err(malformed) => malformed,
-        Ok((target, _)) if target != *service => {
-            ServiceError::NotFound(format!("unknown target {target}").into())
-        }
-        Ok((_, endpoint)) => ServiceError::NotFound(format!("unknown endpoint {endpoint}").into()),
-    }
+    refuse(service, &path, &mark, body.as_deref())
 }

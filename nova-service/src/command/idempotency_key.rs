@@ -1,9 +1,9 @@
 use std::fmt;
 
-use axum::http::HeaderMap;
 use nova_errors::{ServiceError, Violation};
 use nova_models::headers;
 
+use crate::header_view::{HeaderView, text_of};
 use crate::json::invalid;
 
 /// The header `idempotency-key`: what makes two commands the same one, for one subject, target and endpoint.
@@ -23,14 +23,12 @@ impl IdempotencyKey {
         &self.0
     }
 
-    pub(super) fn from_headers(headers: &HeaderMap) -> Result<Option<Self>, ServiceError> {
-        let mut values = headers.get_all(headers::IDEMPOTENCY_KEY).iter();
+    pub(crate) fn from_headers(headers: &impl HeaderView) -> Result<Option<Self>, ServiceError> {
+        let mut values = headers.all(headers::IDEMPOTENCY_KEY);
         let Some(value) = values.next() else {
             return Ok(None);
         };
-        let key = value
-            .to_str()
-            .ok()
+        let key = text_of(value)
             .and_then(unquote)
             .filter(|key| (1..=Self::MAX_LEN).contains(&key.len()) && values.next().is_none());
         match key {

@@ -13,24 +13,28 @@ type CheckFn = dyn Fn() -> BoxFuture<'static, Result<(), ServiceError>> + Send +
 /// A check, and what its failure makes of the service.
 pub(super) struct Check {
     severity: HealthState,
+    timeout: Option<Duration>,
     run: Box<CheckFn>,
     failing: AtomicBool,
 }
 
 impl Check {
-    pub(super) fn new<F, Fut>(severity: HealthState, check: F) -> Self
+    /// Without a time-out of its own it takes the one for all.
+    pub(super) fn new<F, Fut>(severity: HealthState, timeout: Option<Duration>, check: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), ServiceError>> + Send + 'static,
     {
         Self {
             severity,
+            timeout,
             run: Box::new(move || Box::pin(check())),
             failing: AtomicBool::new(false),
         }
     }
 
     pub(super) async fn run(&self, name: &str, timeout: Duration) -> DependencyHealth {
+        let timeout = self.timeout.unwrap_or(timeout);
         let started = Instant::now();
         // The check itself is called inside, where its panic is caught too.
         let check = Panic::catch(async { (self.run)().await });

@@ -1,7 +1,5 @@
 use std::sync::Arc;
 
-use axum::extract::MatchedPath;
-use axum::http::Method;
 use metrics::{Label, SharedString};
 use tokio::time::Instant;
 
@@ -9,7 +7,7 @@ use tokio::time::Instant;
 pub(super) struct DurationMetric {
     service: Arc<str>,
     method: &'static str,
-    route: Option<MatchedPath>,
+    route: Option<String>,
     status: u16,
     started: Instant,
 }
@@ -18,7 +16,7 @@ pub(super) struct DurationMetric {
 const CLIENT_LEFT: u16 = 499;
 
 impl DurationMetric {
-    pub(super) fn start(service: Arc<str>, method: &Method, route: Option<MatchedPath>) -> Self {
+    pub(super) fn start(service: Arc<str>, method: &str, route: Option<String>) -> Self {
         Self {
             service,
             method: known(method),
@@ -40,8 +38,8 @@ impl Drop for DurationMetric {
             Label::from_static_parts("http.request.method", self.method),
             Label::new("http.response.status_code", self.status.to_string()),
         ];
-        if let Some(route) = &self.route {
-            labels.push(Label::new("http.route", route.as_str().to_owned()));
+        if let Some(route) = self.route.take() {
+            labels.push(Label::new("http.route", route));
         }
         metrics::histogram!("http.server.request.duration", labels)
             .record(self.started.elapsed().as_secs_f64());
@@ -49,17 +47,12 @@ impl Drop for DurationMetric {
 }
 
 /// A client can invent methods; the label has those of the OpenTelemetry conventions alone.
-fn known(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::DELETE => "DELETE",
-        Method::PATCH => "PATCH",
-        Method::HEAD => "HEAD",
-        Method::OPTIONS => "OPTIONS",
-        Method::CONNECT => "CONNECT",
-        Method::TRACE => "TRACE",
-        _ => "_OTHER",
-    }
+fn known(method: &str) -> &'static str {
+    const KNOWN: [&str; 9] = [
+        "GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "CONNECT", "TRACE",
+    ];
+    KNOWN
+        .into_iter()
+        .find(|known| *known == method)
+        .unwrap_or("_OTHER")
 }

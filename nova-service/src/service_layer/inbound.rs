@@ -1,28 +1,29 @@
 use std::time::{Duration, Instant};
 
-use axum::http::HeaderMap;
 use nova_errors::{ServiceError, Violation};
 use nova_models::{Deadline, RequestId, ServiceName, TraceContext, headers};
 
 use super::Settings;
+use crate::header_view::{HeaderView, text_of};
 use crate::json::invalid;
 
 /// What the headers of a request say about the call.
 #[derive(Debug)]
-pub(super) struct Inbound {
-    pub(super) request_id: RequestId,
+pub(crate) struct Inbound {
+    pub(crate) request_id: RequestId,
     /// The caller's id where it was not taken over.
-    pub(super) client_request_id: Option<RequestId>,
+    pub(crate) client_request_id: Option<RequestId>,
     /// By the caller's own word, for logs.
-    pub(super) source: Option<ServiceName>,
-    pub(super) deadline: Result<Option<Deadline>, ServiceError>,
-    pub(super) trace: Option<TraceContext>,
+    pub(crate) source: Option<ServiceName>,
+    pub(crate) deadline: Result<Option<Deadline>, ServiceError>,
+    pub(crate) trace: Option<TraceContext>,
 }
 
 impl Inbound {
-    pub(super) fn read(headers: &HeaderMap, settings: &Settings, now: Instant) -> Self {
-        let given: Option<RequestId> =
-            text(headers, headers::REQUEST_ID).and_then(|id| id.parse().ok());
+    pub(crate) fn read(headers: &impl HeaderView, settings: &Settings, now: Instant) -> Self {
+        let given: Option<RequestId> = headers
+            .text(headers::REQUEST_ID)
+            .and_then(|id| id.parse().ok());
         let longest = settings
             .max_deadline
             .map(|limit| Deadline::after(now, limit));
@@ -42,24 +43,20 @@ impl Inbound {
         Self {
             request_id: given.unwrap_or_else(RequestId::new),
             client_request_id: None,
-            source: text(headers, headers::SOURCE).and_then(|name| name.parse().ok()),
+            source: headers
+                .text(headers::SOURCE)
+                .and_then(|name| name.parse().ok()),
             deadline,
             trace: trace(headers),
         }
     }
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
-}
-
-fn deadline(headers: &HeaderMap, now: Instant) -> Result<Option<Deadline>, ServiceError> {
-    let Some(value) = headers.get(headers::DEADLINE_MS) else {
+fn deadline(headers: &impl HeaderView, now: Instant) -> Result<Option<Deadline>, ServiceError> {
+    let Some(value) = headers.first(headers::DEADLINE_MS) else {
         return Ok(None);
     };
-    let millis = value
-        .to_str()
-        .ok()
+    let millis = text_of(value)
         // `parse` alone takes a sign too.
         .filter(|text| text.bytes().all(|c| c.is_ascii_digit()))
         .and_then(|text| text.parse().ok());
@@ -72,9 +69,9 @@ fn deadline(headers: &HeaderMap, now: Instant) -> Result<Option<Deadline>, Servi
     }
 }
 
-fn trace(headers: &HeaderMap) -> Option<TraceContext> {
-    let parent = text(headers, headers::TRACEPARENT)?;
-    TraceContext::parse(parent, text(headers, headers::TRACESTATE)).ok()
+fn trace(headers: &impl HeaderView) -> Option<TraceContext> {
+    let parent = headers.text(headers::TRACEPARENT)?;
+    TraceContext::parse(parent, headers.text(headers::TRACESTATE)).ok()
 }
 
 #[cfg(test)]
@@ -84,7 +81,7 @@ mod tests {
     use axum::http::{HeaderName, HeaderValue};
 
     fn inbound(layer: &ServiceLayer, given: &[(&'static str, &'static str)]) -> Inbound {
-        let headers = given
+        let headers: axum::http::HeaderMap = given
             .iter()
             .map(|(name, value)| {
                 (

@@ -1,8 +1,8 @@
 #[cfg(feature = "telemetry")]
-pub(super) use traced::current_trace;
+pub(crate) use traced::current_trace;
 
 #[cfg(not(feature = "telemetry"))]
-pub(super) use untraced::current_trace;
+pub(crate) use untraced::current_trace;
 
 /// Without a tracer.
 #[cfg(not(feature = "telemetry"))]
@@ -11,7 +11,7 @@ mod untraced {
     use tracing::Span;
 
     /// The trace to hand on: the caller's, as it came.
-    pub(in super::super) fn current_trace(
+    pub(crate) fn current_trace(
         _span: &Span,
         inbound: Option<TraceContext>,
     ) -> Option<TraceContext> {
@@ -32,7 +32,7 @@ mod traced {
     /// The trace to hand on, with `span` as the parent where a tracer records it, else the caller's as it came.
     ///
     /// It also makes the caller's span the parent of `span`.
-    pub(in super::super) fn current_trace(
+    pub(crate) fn current_trace(
         span: &Span,
         inbound: Option<TraceContext>,
     ) -> Option<TraceContext> {

@@ -128,7 +128,11 @@ impl Supervised {
             return None;
         };
         // The worker knows better than the kind of its error whether that will pass, and may be run any number of times.
-        let error = error.clone().with_retryable(true);
+        let mut error = error.clone().with_retryable(true);
+        // Nor does a peer that asks for a longer time than the policy waits end the service.
+        if let Some(after) = error.retry_after() {
+            error = error.with_retry_after(after.min(RetryPolicy::MAX_RETRY_AFTER));
+        }
         match restart.decide(&error, failed.idempotent(true), fastrand::u64(..)) {
             RetryDecision::RetryAfter(wait) => Some(wait),
             RetryDecision::Stop(_) => None,

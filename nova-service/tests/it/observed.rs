@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use axum::Router;
 use axum::body::Body;
@@ -11,12 +11,14 @@ use axum::routing::{get as get_route, post};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use nova_errors::ServiceError;
 use nova_service::{Health, Json, Path, ServiceLayer, Shutdown, Supervisor, worker_fn};
+use tracing::Dispatch;
+use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::answer::{ask, get};
 
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -38,9 +40,23 @@ impl MakeWriter<'_> for Lines {
 }
 
 impl Lines {
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
+}
+
+/// What is logged on this thread, as long as the guard lives.
+pub(crate) fn captured() -> (Lines, DefaultGuard) {
+    // Where there is but one subscriber, `tracing` asks only the thread that comes first to a place that logs, and that thread may have none.
+    static SECOND: OnceLock<Dispatch> = OnceLock::new();
+    SECOND.get_or_init(|| Dispatch::new(tracing_subscriber::registry()));
+    let lines = Lines::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(lines.clone())
+        .with_ansi(false)
+        .without_time()
+        .finish();
+    (lines, tracing::subscriber::set_default(subscriber))
 }
 
 #[derive(serde::Deserialize)]
@@ -66,12 +82,7 @@ fn app() -> Router {
 
 #[tokio::test]
 async fn an_error_is_logged_once_with_its_causes_and_the_request() {
-    let lines = Lines::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(lines.clone())
-        .with_ansi(false)
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (lines, _guard) = captured();
     let request = Request::get("/fail").header("x-request-id", "req-1");
     ask(&app(), request.body(Body::empty()).unwrap()).await;
 
@@ -89,12 +100,7 @@ async fn an_error_is_logged_once_with_its_causes_and_the_request() {
 
 #[tokio::test(start_paused = true)]
 async fn a_check_that_fails_is_logged_when_it_begins_and_when_it_ends() {
-    let lines = Lines::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(lines.clone())
-        .with_ansi(false)
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (lines, _guard) = captured();
     let broken = Arc::new(AtomicBool::new(true));
     let health = Health::new("content-service", "1").peer("broker", {
         let broken = broken.clone();
@@ -120,12 +126,7 @@ async fn a_check_that_fails_is_logged_when_it_begins_and_when_it_ends() {
 
 #[tokio::test]
 async fn a_secret_of_the_wrong_type_shows_neither_in_the_log_nor_in_the_answer() {
-    let lines = Lines::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(lines.clone())
-        .with_ansi(false)
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (lines, _guard) = captured();
     let request = Request::post("/login")
         .header("content-type", "application/json")
         .header("authorization", "Bearer sesame-48151623");
@@ -141,7 +142,7 @@ async fn a_secret_of_the_wrong_type_shows_neither_in_the_log_nor_in_the_answer()
 }
 
 /// Runs `test` with a recorder of its own and gives back what it recorded, counts and gauges alone.
-fn recorded(test: impl Future<Output = ()>) -> String {
+pub(crate) fn recorded(test: impl Future<Output = ()>) -> String {
     let recorder = PrometheusBuilder::new().build_recorder();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -81,6 +81,30 @@ async fn a_worker_that_fails_for_a_while_is_started_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_peer_that_asks_for_a_day_of_patience_does_not_end_the_service() {
+    let mut supervisor = supervisor();
+    let starts = Arc::new(AtomicU32::new(0));
+    let count = starts.clone();
+    supervisor.spawn(worker_fn("told", move |shutdown: Shutdown| {
+        let start = count.fetch_add(1, Ordering::SeqCst);
+        async move {
+            if start == 0 {
+                let told = ServiceError::RateLimited("quota".into());
+                return Err(WorkerError::Transient(
+                    told.with_retry_after(86_400 * SECOND),
+                ));
+            }
+            shutdown.requested().await;
+            Ok(())
+        }
+    }));
+    let begun = Instant::now();
+    until(|| starts.load(Ordering::SeqCst) == 2).await;
+    assert!(begun.elapsed() >= RetryPolicy::MAX_RETRY_AFTER);
+    supervisor.shutdown().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn when_the_attempts_are_spent_the_service_stops_with_the_error() {
     let mut supervisor = supervisor();
     let log = Arc::default();

@@ -18,10 +18,11 @@ use crate::workspace::{Package, Workspace};
 const MARK: &str = "#[ignore = \"needs real engines";
 
 /// The packages that must have such tests, with the features that these need.
-const PACKAGES: [(&str, &str); 3] = [
-    ("nova-events", "kafka"),
+const PACKAGES: [(&str, &str); 4] = [
+    ("nova-events", "kafka,postgres,redis"),
     ("nova-outbox", "kafka,postgres"),
     ("nova-platform", "postgres"),
+    ("nova-service", "postgres,redis"),
 ];
 
 /// The packages whose whole integration binary runs on PostgreSQL where it is built for it.

@@ -1,0 +1,4 @@
+//! What calls allocate and copy.
+
+mod allocations;
+mod body;

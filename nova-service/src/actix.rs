@@ -43,6 +43,9 @@
 //!   returns an [`actix_web::Error`] that holds the whole answer, since the request is gone by then: a middleware outside of it sees an `Err`.
 //! - actix-web's own extractors keep working: what `web::Json`, `web::Query`, `web::Form` and `web::Bytes` refuse is answered as `Validation` or `PayloadTooLarge`, and what `web::Path` refuses
 //!   stays `NotFound`. They name the field less exactly than the types of this crate, and their limits are those of actix-web.
+//! - A command that they refuse has an unknown effect in its answer, since they cannot tell that no handler saw it. [`Command`](crate::Command) tells.
+//! - A connection whose body was left unread, as actix-web's own extractors leave one over their limit, stays for
+//!   [`client_disconnect_timeout`](actix_web::HttpServer::client_disconnect_timeout) after the answer, 1 s unless set.
 //! - An error of another type is the service's own to answer, with one exception: where its status is 500 or more and actix-web would answer with the error's message as text, the message
 //!   goes to the log and a problem to the caller.
 //! - A wrong method is 405 on a `web::resource`, and 404 on an [`App::route`](actix_web::App::route), which is how actix-web routes.

@@ -9,6 +9,8 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use nova_errors::{ServiceError, Violation};
 use tower::{Layer, Service};
 
+use crate::command::CommandMark;
+
 /// How many bytes of a request's body an extractor reads at most; more is `PayloadTooLarge`.
 ///
 /// [`ServiceLayer`](crate::ServiceLayer) sets [`DEFAULT`](Self::DEFAULT) for all routes. A route that needs another bound has this as its own layer. A
@@ -29,6 +31,10 @@ pub struct BodyLimit(usize);
 impl BodyLimit {
     /// 2 MiB.
     pub const DEFAULT: Self = Self(2 * 1024 * 1024);
+
+    /// How long a body may stand still before it has broken off: 30 s. [`HttpServer`](crate::HttpServer) minds it for all extractors (and not for gRPC, whose
+    /// streams may rest), and so do those of this crate in actix-web.
+    pub const STALL: Duration = Duration::from_secs(30);
 
     /// A limit of `bytes`.
     #[must_use]
@@ -113,12 +119,15 @@ impl<S: Service<Request>> Service<Request> for LimitBody<S> {
 pub(crate) async fn read_body(request: Request) -> Result<Bytes, ServiceError> {
     let limit: Option<BodyLimit> = request.extensions().get().copied();
     let waits_to_send = request.headers().contains_key(header::EXPECT);
+    let mark = CommandMark::of(&request);
     let body = request.into_body();
     let announced = body.size_hint().lower();
-    limit
+    let read = limit
         .unwrap_or_default()
         .read(body, announced, waits_to_send)
-        .await
+        .await;
+    mark.take_back();
+    read
 }
 
 /// How much of a body that is too large is read and thrown away, and for how long.

@@ -5,8 +5,10 @@ mod command_router;
 mod endpoint_claims;
 mod envelope;
 mod idempotency_key;
+mod reached;
 mod typed_handler;
 mod unknown_command;
+mod watched_body;
 
 use std::ops::Deref;
 
@@ -26,6 +28,7 @@ pub(crate) use envelope::{Envelope, peek_request_id};
 pub use idempotency_key::IdempotencyKey;
 pub(crate) use typed_handler::answer;
 pub(crate) use unknown_command::{no_such_route, refuse};
+pub(crate) use watched_body::WatchedBody;
 
 /// A command out of its envelope, as the last argument of an axum handler; with the feature `actix` also of one of actix-web. It
 /// derefs to `T`.

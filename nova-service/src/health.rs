@@ -74,7 +74,7 @@ impl Health {
 
     /// Adds a check of what the service owns and cannot work without, such as its database. A check of the same name is replaced.
     ///
-    /// The public message of the error shows in the body, its causes do not.
+    /// The public message of the error shows in the body, its causes do not. All checks share a task: one that blocks its thread holds up the others.
     #[must_use]
     pub fn owned<F, Fut>(self, name: impl Into<String>, check: F) -> Self
     where

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use axum::Router;
 use axum::extract::ConnectInfo;
-use axum::http::Request;
+use axum::http::{HeaderMap, Request, header};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -17,6 +17,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tower::Service;
 
+use crate::header_view::HeaderView;
+use crate::patient_body::PatientBody;
+use crate::patient_stream::PatientStream;
 use crate::{BackgroundWorker, Shutdown, WorkerError};
 
 /// Serves `app` on `listener` until `shutdown` is asked for: an [`HttpServer`] with its defaults.
@@ -53,18 +56,26 @@ pub async fn serve(
 ///
 /// Under a [`Supervisor`](crate::Supervisor) it is spawned last, so that it stops first, before the workers that its requests need. It speaks HTTP/1.1, and HTTP/2
 /// without TLS with the feature `http2`. Handlers find the peer's address in [`ConnectInfo<SocketAddr>`](ConnectInfo). A connection that sends no
-/// request head for [`IDLE`](Self::IDLE) is closed; one of HTTP/2 that has sent a request stays as long as its peer answers pings. One that was upgraded (WebSocket) is its handler's to stop.
+/// request head for [`IDLE`](Self::IDLE) is closed; a body that stands still for [`BodyLimit::STALL`](crate::BodyLimit::STALL) has broken
+/// off, and a client that reads nothing of its answer for [`STALL`](Self::STALL) is cut; one of HTTP/2 that has sent a request stays as long as its peer answers pings. One that was upgraded (WebSocket) is its handler's to stop.
 pub struct HttpServer {
     name: &'static str,
     listener: Mutex<Option<TcpListener>>,
     app: Router,
     drain_deadline: Duration,
+    max_connections: usize,
 }
 
 impl HttpServer {
     /// How long a connection may stay without a complete request head: 2 minutes, longer than the 90 s for which usual clients
     /// keep an idle connection, so that the client's side closes it first.
     pub const IDLE: Duration = Duration::from_secs(120);
+
+    /// How long a client may take nothing of what is sent to it before its connection is closed: 60 s.
+    pub const STALL: Duration = Duration::from_secs(60);
+
+    /// How many connections there may be by default: 16 384.
+    pub const MAX_CONNECTIONS: usize = 16_384;
 
     /// How many requests may be under way at the same time on one connection of HTTP/2: 1024.
     pub const MAX_STREAMS: u32 = 1024;
@@ -77,6 +88,7 @@ impl HttpServer {
             listener: Mutex::new(Some(listener)),
             app,
             drain_deadline: Duration::from_secs(10),
+            max_connections: Self::MAX_CONNECTIONS,
         }
     }
 
@@ -91,6 +103,14 @@ impl HttpServer {
     #[must_use]
     pub fn drain_deadline(mut self, deadline: Duration) -> Self {
         self.drain_deadline = deadline;
+        self
+    }
+
+    /// Sets how many connections there may be; further ones wait in the backlog of the system until one is closed. [`MAX_CONNECTIONS`](Self::MAX_CONNECTIONS)
+    /// by default: leave file descriptors for what the handlers open. Zero counts as one, and one that was upgraded counts no more.
+    #[must_use]
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.max_connections = connections.max(1);
         self
     }
 
@@ -137,9 +157,15 @@ impl BackgroundWorker for HttpServer {
                 biased;
                 () = shutdown.requested() => break,
                 Some(_) = connections.join_next() => {}
-                (stream, peer) = accept(&listener) => {
+                (stream, peer) = accept(&listener), if connections.len() < self.max_connections => {
                     let app = self.app.clone();
                     connections.spawn(connection(stream, peer, app, shutdown.clone()));
+                    if connections.len() == self.max_connections {
+                        tracing::warn!(
+                            server = self.name, connections = self.max_connections,
+                            "new connections wait until one is closed"
+                        );
+                    }
                 }
             }
         }
@@ -179,7 +205,13 @@ async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, shutdown: 
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         asked.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(ConnectInfo(peer));
-        app.clone().call(request)
+        // A stream of gRPC may rest; its connection is watched by pings.
+        let body = if is_grpc(request.headers()) {
+            PatientBody::resting
+        } else {
+            PatientBody::new
+        };
+        app.clone().call(request.map(body))
     });
     let mut server = Builder::new(TokioExecutor::new());
     server
@@ -192,7 +224,8 @@ async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, shutdown: 
         .timer(TokioTimer::new())
         .max_concurrent_streams(HttpServer::MAX_STREAMS)
         .keep_alive_interval(Duration::from_secs(30));
-    let mut connection = pin!(server.serve_connection_with_upgrades(TokioIo::new(stream), service));
+    let stream = TokioIo::new(PatientStream::new(stream, HttpServer::STALL));
+    let mut connection = pin!(server.serve_connection_with_upgrades(stream, service));
     let outcome = tokio::select! {
         outcome = connection.as_mut() => outcome,
         () = shutdown.requested() => {
@@ -204,6 +237,12 @@ async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, shutdown: 
     if let Err(error) = outcome {
         tracing::debug!(%peer, %error, "connection broke");
     }
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    headers
+        .text(header::CONTENT_TYPE.as_str())
+        .is_some_and(|content_type| content_type.starts_with("application/grpc"))
 }
 
 /// Ends where no request came within [`HttpServer::IDLE`]. hyper's own timer starts only once the first bytes have told

@@ -37,7 +37,10 @@
 //! | what | bound |
 //! |---|---|
 //! | body that an extractor reads | [`BodyLimit::DEFAULT`], 2 MiB |
+//! | time in which nothing of a body comes | [`BodyLimit::STALL`], 30 s |
 //! | time of a request | its deadline; [`ServiceLayer::max_deadline`] |
+//! | time in which a client takes nothing of its answer | [`HttpServer::STALL`], 60 s |
+//! | connections of an HTTP server | [`HttpServer::max_connections`], 16 384 |
 //! | drain of the HTTP server | [`HttpServer::drain_deadline`], 10 s |
 //! | connection without a request head | [`HttpServer::IDLE`], 2 minutes |
 //! | stop of all workers | [`SupervisorBuilder::shutdown_deadline`], 10 s |
@@ -79,6 +82,9 @@ mod json;
 mod load_shed;
 mod panic;
 mod path;
+mod patience;
+mod patient_body;
+mod patient_stream;
 mod probe;
 mod query;
 #[cfg(feature = "rate-limit")]

@@ -24,7 +24,7 @@ pub(crate) use inbound::Inbound;
 pub(crate) use run::run;
 pub use service::LayeredService;
 #[cfg(feature = "grpc")]
-pub(crate) use trace::current_trace;
+pub(crate) use trace::{current_trace, rename};
 
 /// What each request of a service goes through, as one layer around the whole router: a `tower` layer, and with the feature `actix` a
 /// middleware of actix-web.
@@ -32,10 +32,13 @@ pub(crate) use trace::current_trace;
 /// - The request id is kept from `x-request-id` where it is valid, else made; the answer bears it.
 /// - The handler runs in a [`CallContext`](nova_models::CallContext) with the request id, the deadline of `x-nova-deadline-ms` and the trace of `traceparent`. The subject
 ///   and the token are not set here: what verifies the caller does that. Deadlines that are no number are `Validation`; an invalid trace is ignored, as its standard asks.
-/// - When the deadline is gone the handler is dropped and the answer is `Timeout`; where it was gone before, no handler runs.
+/// - When the deadline is gone the handler is dropped and the answer is `Timeout`; where it was gone before, no handler runs. A body that streams on after the head of the
+///   answer is outside of context, deadline and histogram; it ends with its client's connection.
 /// - A [`ServiceError`](nova_errors::ServiceError) is answered by the kind of route: as an envelope where it is a command, else as problem+json with `instance` = request id. A
 ///   panic is `Internal`. An error status without a body, such as axum's own for unknown routes, gets one. A wrong method stays status 405 with `Allow`, as HTTP asks,
 ///   with the code `unimplemented`: the resource is known, the operation is not offered.
+/// - The envelope says that a command had no effect only where a layer or an extractor of this crate refused it. Once somebody else has read its body, or a handler of a
+///   [`CommandRouter`](crate::CommandRouter) failed with what may pass, the effect is unknown, whatever the error says.
 /// - Each error is logged once, with its causes: at level error from status 500, else at info. What [`LoadShed`](crate::LoadShed) refuses is at debug.
 /// - A span `http.request`, and the histogram `http.server.request.duration` in seconds with the labels `service`, `http.request.method`, `http.route` (the pattern, never the path)
 ///   and `http.response.status_code` (499 where the client left).
@@ -93,8 +96,8 @@ impl ServiceLayer {
         self
     }
 
-    /// For the public edge: takes no request id, deadline or trace from the caller. The caller's request id is kept in the span
-    /// alone, as `client_request_id`.
+    /// For the public edge: takes no request id, deadline or trace from the caller, nor the id in an envelope. The request id of the caller's header is kept in the
+    /// span alone, as `client_request_id`.
     #[must_use]
     pub fn public(mut self) -> Self {
         Arc::make_mut(&mut self.settings).trusts_callers = false;

@@ -1,9 +1,11 @@
 use std::collections::HashMap;
 use std::error::Error as _;
 use std::sync::Arc;
+use std::time::Duration;
 
+use prost::Message as _;
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt};
+use tonic_types::{ErrorDetails, RetryInfo, RpcStatusExt as _, StatusExt, pb};
 
 use super::refused_stream::is_refused_stream;
 use crate::{Effect, ErrorDetail, ErrorKind, GrpcCode, Origin, ServiceError, Violation};
@@ -83,16 +85,16 @@ impl From<Status> for ServiceError {
                 None => from_transport(status),
             };
         }
-        let details = status.get_error_details();
+        let details = pb::Status::decode(status.details()).unwrap_or_default();
         let ours = details
-            .error_info()
+            .get_details_error_info()
             .filter(|info| info.domain == ERROR_DOMAIN)
             .and_then(|info| Some((ErrorKind::from_code(&info.reason)?, info)));
         let mut error = match ours {
             Some((kind, info)) => {
                 let mut error = Self::new(kind, status.message().to_owned());
                 for violation in details
-                    .bad_request()
+                    .get_details_bad_request()
                     .iter()
                     .flat_map(|it| &it.field_violations)
                 {
@@ -114,11 +116,26 @@ impl From<Status> for ServiceError {
             None if is_server_time_out(&status) => Self::Timeout(ErrorDetail::default()),
             None => Self::new(kind_of(status.code()), ErrorDetail::default()),
         };
-        if let Some(after) = details.retry_info().and_then(|info| info.retry_delay) {
+        if let Some(after) = retry_delay(&details) {
             error = error.with_retry_after(after);
         }
         error.with_origin(Origin::Remote).with_source(status)
     }
+}
+
+/// The delay in `RetryInfo`, none where it is negative. Not by the conversions of the library: they negate a negative one, which
+/// overflows for the least of all.
+fn retry_delay(details: &pb::Status) -> Option<Duration> {
+    let mut details = details.details.iter();
+    let info = details.find(|any| any.type_url == RetryInfo::TYPE_URL)?;
+    let delay = pb::RetryInfo::decode(info.value.as_slice())
+        .ok()?
+        .retry_delay?;
+    let nanos = u32::try_from(delay.nanos).unwrap_or_default();
+    Some(match u64::try_from(delay.seconds) {
+        Ok(seconds) => Duration::new(seconds, nanos),
+        Err(_) => Duration::ZERO,
+    })
 }
 
 /// The kind of a code that came without details of ours. `OK` is no failure: a peer that sends it

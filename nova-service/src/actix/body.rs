@@ -2,14 +2,15 @@ use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
-use futures::TryStreamExt;
 use futures::future::LocalBoxFuture;
+use futures::{StreamExt, TryStreamExt, stream};
 use http_body_util::StreamBody;
 use hyper::body::Frame;
 use nova_errors::{Effect, ServiceError};
 
 use crate::command::CommandMark;
 use crate::header_view::HeaderView;
+use crate::patient_body::PatientBody;
 use crate::{BodyLimit, RawBody};
 
 impl FromRequest for RawBody {
@@ -53,7 +54,24 @@ pub(super) fn read_body(
         .text(header::CONTENT_LENGTH.as_str())
         .and_then(|length| length.parse().ok())
         .unwrap_or(0);
+    let mark = mark_of(request);
     let body = StreamBody::new(payload.take().map_ok(Frame::data));
-    // actix-web has told a client that waits for the word to go on, before it called anybody.
-    limit.read(body, announced, false)
+    let body = PatientBody::new(body);
+    async move {
+        // actix-web has told a client that waits for the word to go on, before it called anybody.
+        let read = limit.read(body, announced, false).await;
+        mark.take_back();
+        read
+    }
+}
+
+/// The body of a command: whoever reads it has the command.
+pub(super) fn watched(mut payload: Payload, mark: CommandMark) -> Payload {
+    let stream = stream::poll_fn(move |cx| {
+        mark.hand_over();
+        payload.poll_next_unpin(cx)
+    });
+    Payload::Stream {
+        payload: stream.boxed_local(),
+    }
 }

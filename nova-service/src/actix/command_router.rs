@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use actix_web::dev::{AppService, HttpServiceFactory, Payload};
+use actix_web::guard::{GuardContext, fn_guard};
 use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Responder, Route, web};
 use nova_errors::ServiceError;
@@ -10,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::body::{mark_of, read_body};
-use crate::command::{COMMAND_ROUTE, EndpointClaims, answer, no_such_route, refuse};
+use crate::command::{COMMAND_ROUTE, CommandMark, EndpointClaims, answer, no_such_route, refuse};
 use crate::{Command, IdempotencyLayer};
 
 /// [`COMMAND_ROUTE`] in the words of actix-web.
@@ -75,7 +76,16 @@ impl CommandRouter {
         Args: FromRequest + 'static,
     {
         if let Some(path) = self.claims.claim(endpoint) {
-            let route = Arc::new(move || web::post().to(handler.clone()));
+            let route = Arc::new(move || {
+                let reached = |request: &GuardContext<'_>| {
+                    if let Some(mark) = request.req_data().get::<CommandMark>() {
+                        mark.set_at_handler();
+                    }
+                    true
+                };
+                // A guard is asked when all layers of the endpoint have let the request through.
+                web::post().guard(fn_guard(reached)).to(handler.clone())
+            });
             self.endpoints.push(Endpoint {
                 path,
                 route,

@@ -16,6 +16,7 @@ use futures::future::LocalBoxFuture;
 use http_body_util::BodyExt;
 use nova_errors::{Effect, ServiceError};
 
+use super::body::{mark_of, watched};
 use super::rejection::service_error;
 use crate::IdempotencyLayer;
 use crate::idempotency::once;
@@ -144,7 +145,10 @@ where
         .map_err(|error| failed().with_source(error))?;
     let request = passage.borrow_mut().request.take().ok_or_else(failed)?;
     request.extensions_mut().insert(Attached(head.extensions));
-    let request = ServiceRequest::from_parts(request, Payload::from(body.to_bytes()));
+    let mark = mark_of(&request);
+    mark.take_back();
+    let payload = watched(Payload::from(body.to_bytes()), mark);
+    let request = ServiceRequest::from_parts(request, payload);
     let response = inner.call(request).await.map_err(|error| {
         service_error(&error, None).unwrap_or_else(|| failed().with_source(error.to_string()))
     })?;

@@ -13,6 +13,7 @@ use futures::future::LocalBoxFuture;
 use nova_errors::{ErrorDetail, ErrorKind, ServiceError};
 use nova_models::headers;
 
+use super::body::watched;
 use super::command_router::known_route;
 use super::rejection::service_error;
 use crate::ServiceLayer;
@@ -64,7 +65,7 @@ where
 
 async fn serve<S, B>(
     inner: &S,
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     settings: &Settings,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error>
 where
@@ -82,6 +83,10 @@ where
     );
     request.extensions_mut().insert(in_flight.mark());
     request.extensions_mut().insert(settings.body_limit);
+    if in_flight.looks_like_command() {
+        let payload = watched(request.take_payload(), in_flight.mark());
+        request.set_payload(payload);
+    }
     // Called inside, so that a panic of `call` itself is caught and the context is there for it too.
     let handler = async { inner.call(request).await };
     let error = match in_flight.run(handler).await {

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::future::Ready;
 
 use actix_web::body::{EitherBody, MessageBody};
@@ -5,11 +6,13 @@ use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::{Error, HttpResponse};
 use axum::extract::ConnectInfo;
+use axum::http::request::Parts;
 use nova_errors::{Effect, ServiceError};
 
 use super::command_router::known_route;
 use super::gate::{Gate, Gated};
 use super::head::head_of;
+use crate::rate_limit::Asked;
 use crate::{RateCheck, RateLimitLayer};
 
 impl<S, B> Transform<S, ServiceRequest> for RateLimitLayer
@@ -32,19 +35,16 @@ impl Gate for RateLimitLayer {
     type Pass = Option<RateCheck>;
 
     async fn admit(&self, request: &ServiceRequest) -> Result<Self::Pass, HttpResponse> {
-        let mut head = head_of(request.request());
-        if let Some(peer) = request.peer_addr() {
-            head = head.extension(ConnectInfo(peer));
-        }
-        let (head, ()) = head
-            .body(())
-            .map_err(|error| {
-                let failed = ServiceError::Internal("count a request".into()).with_source(error);
-                HttpResponse::from_error(failed.with_effect(Effect::None))
-            })?
-            .into_parts();
         let route = request.match_pattern().map(known_route);
-        let check = self.check(&head, route.as_deref());
+        let asked = Asked {
+            path: request.path(),
+            route: route.as_deref(),
+            peer: request.peer_addr(),
+            headers: request.headers(),
+        };
+        let check = self
+            .check(&asked, || whole_head(request).map(Cow::Owned))
+            .map_err(HttpResponse::from_error)?;
         if let Some(check) = &check
             && let Some(error) = check.error()
         {
@@ -66,4 +66,17 @@ impl Gate for RateLimitLayer {
             }
         }
     }
+}
+
+fn whole_head(request: &ServiceRequest) -> Result<Parts, ServiceError> {
+    let mut head = head_of(request.request());
+    if let Some(peer) = request.peer_addr() {
+        head = head.extension(ConnectInfo(peer));
+    }
+    let head = head.body(()).map_err(|error| {
+        let failed = ServiceError::Internal("count a request".into());
+        failed.with_source(error).with_effect(Effect::None)
+    })?;
+    let (head, ()) = head.into_parts();
+    Ok(head)
 }

@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tower::{Layer, Service};
 
+use super::reached::ReachedLayer;
 use super::{COMMAND_ROUTE, Command, CommandMark, EndpointClaims, answer, no_such_route, refuse};
 use crate::body_limit::read_body;
 
@@ -70,7 +71,7 @@ impl<S: Clone + Send + Sync + 'static> CommandRouter<S> {
         T: 'static,
     {
         if let Some(path) = self.claims.claim(endpoint) {
-            self.routes = self.routes.route(&path, post(handler));
+            self.routes = self.routes.route(&path, post(handler).layer(ReachedLayer));
         }
         self
     }

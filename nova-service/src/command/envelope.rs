@@ -37,7 +37,7 @@ impl Envelope {
         if body.trim_ascii_start().first().is_some_and(|c| *c == b'[') {
             return Err(invalid(Violation::new("body", "expected an object")));
         }
-        let request: CommandRequest<T> = from_json(body).map_err(|violation| {
+        let mut request: CommandRequest<T> = from_json(body).map_err(|violation| {
             if let Some(id) = peek_request_id(body) {
                 self.mark.set_request_id(id);
             }
@@ -63,6 +63,10 @@ impl Envelope {
             )));
         }
         let idempotency_key = self.idempotency_key?;
+        // At the public edge it is another than the caller's.
+        if let Some(id) = self.mark.request_id() {
+            request.request_id.clone_from(id);
+        }
         self.mark.hand_over();
         Ok(Command {
             request,

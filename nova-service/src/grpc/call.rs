@@ -11,7 +11,7 @@ use super::GrpcLayer;
 use super::method_names::MethodNames;
 use super::timeout::grpc_timeout;
 use crate::load_shed::is_shed;
-use crate::service_layer::{Inbound, current_trace};
+use crate::service_layer::{Inbound, current_trace, rename};
 
 /// A call on its way, until its answer has ended. Dropped before, its client has left.
 #[derive(Debug)]
@@ -118,6 +118,8 @@ impl Call {
     fn measure(&mut self, code: GrpcCode) {
         self.is_over = true;
         let name = code.to_string();
+        let method = self.names.label(&self.method, code);
+        rename(&self.span, &method);
         self.span.record("rpc.response.status_code", name.as_str());
         if is_servers_fault(code) {
             self.span.record("otel.status_code", "ERROR");
@@ -126,7 +128,7 @@ impl Call {
             "rpc.server.call.duration",
             "service" => self.service.clone(),
             "rpc.system.name" => "grpc",
-            "rpc.method" => self.names.label(&self.method, code),
+            "rpc.method" => method,
             "rpc.response.status_code" => name,
         )
         .record(self.started.elapsed().as_secs_f64());
@@ -170,7 +172,6 @@ fn disclaim(said: &mut HeaderMap, status: &Status) {
 fn span(service: &str, method: &str, inbound: &Inbound) -> Span {
     tracing::info_span!(
         "rpc.call",
-        otel.name = method,
         otel.kind = "server",
         otel.status_code = field::Empty,
         service,

@@ -21,7 +21,8 @@ use crate::service_layer::Settings;
 /// - A handler's own status never claims the effect none: that a call inside the handler had none says nothing of what the handler did before.
 /// - Each failure is logged once, with its causes where the status holds them: at level error where the server is to blame, else, and for methods that are not there, at info. What [`LoadShed`](crate::LoadShed) refuses is at debug.
 /// - A span `rpc.call`, and the histogram `rpc.server.call.duration` in seconds until the end of the answer, with the labels `service`, `rpc.system.name`, `rpc.method` and
-///   `rpc.response.status_code` (`CANCELLED` where the client left). Methods that nobody implements, and those after the first 1024 names, are `_OTHER`, since callers can invent them.
+///   `rpc.response.status_code` (`CANCELLED` where the client left). Methods that nobody implements, and those after the first 1024 names, are `_OTHER`, since callers can invent them. Traces name the span
+///   by the same label. The deadline of a stream is watched as long as its client takes what is sent.
 ///
 /// [`wrap`](Self::wrap) makes a router for [`HttpServer`](crate::HttpServer), which drains like the HTTP side. Under tonic's own server, as its `layer`, there is also tonic's
 /// time-out, which strikes at the same time as this one, as `CANCELLED`.

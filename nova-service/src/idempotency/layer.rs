@@ -18,20 +18,29 @@ use super::{IdempotencyService, IdempotencyStore};
 /// | was used with another command | `IdempotencyMismatch`, effect none |
 /// | is in flight | `Aborted` with [`Retry-After`](crate::Claim::RETRY_AFTER), effect none |
 ///
-/// - A key counts within the authenticated subject ([`CallContext::subject`](nova_models::CallContext)), the target and the endpoint. Callers whom nobody has authenticated
-///   share one scope: who guesses a key *and* the command gets the answer.
+/// - A key counts within the authenticated subject ([`CallContext::subject`](nova_models::CallContext)), the target and the endpoint. A subject is to be
+///   one caller: where tenants number their users alike, the tenant belongs into it.
+/// - Callers whom nobody has authenticated share one scope: who has a key *and* the command gets the answer. An extractor that authenticates
+///   comes too late, because a repeated command reaches no handler. [`require_subject`](Self::require_subject) makes sure.
 /// - The same command is one with the same [`Fingerprint`](crate::Fingerprint), whatever its envelope.
 /// - A success is kept, and a failure that will not pass. One that may pass
 ///   ([`is_retryable`](nova_errors::ServiceError::is_retryable)) is not, nor one from before the handler had the command: the next attempt runs. A panic is a failure that will not pass.
-/// - What is kept is the reply or the error, and the status. Other headers of the handler's answer are not. A reply over
+/// - What is kept is the reply or the error, and the status: the error as callers see it, without its causes; the reply as it is. Leave a command whose reply is a
+///   secret, such as a token, outside of the layer. Other headers of the handler's answer are not kept. A reply over
 ///   [`max_answer`](Self::max_answer), or one that is no envelope, is not kept either: the repeated command does not run again, and is answered `conflict.answer_not_kept`.
 /// - A handler that is dropped, because its deadline is over or the client left, gives the key back.
 /// - Where the store does not answer, no handler runs.
 ///
 /// # How often a command takes effect
 ///
-/// With a `SqlIdempotencyStore`: once, for what the handler does in its `CommandTransaction`. With the others it may run again after a crash, when
-/// a claim runs out, or where the answer could not be stored.
+/// With a `SqlIdempotencyStore`: once, for what the handler does in its `CommandTransaction`. With the others, and for what it does elsewhere, the command may
+/// run again after a crash, after its handler was dropped or failed in a way that may pass, when a claim runs out, or where the answer could not be
+/// stored. A handler that calls others hands its own key on, so that they can tell.
+///
+/// # Metrics
+///
+/// `nova_idempotent_commands_total` by `outcome`: `new`, `replayed`, `mismatch`, `in_flight`, `unkeyed`, `store_failed`. `nova_idempotency_unconfirmed_total`:
+/// answers that were not stored, so that their commands may run again.
 ///
 /// ```
 /// use nova_errors::ServiceError;
@@ -58,11 +67,15 @@ pub(crate) struct Settings {
     pub(super) retention: Duration,
     pub(super) max_answer: usize,
     pub(super) requires_key: bool,
+    pub(super) requires_subject: bool,
 }
 
 impl IdempotencyLayer {
     /// How long an answer is kept by default: 24 hours.
     pub const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
+
+    /// The shortest retention: a minute, which is longer than a call with all its attempts may take by `nova-client`'s defaults (10 s).
+    pub const MIN_RETENTION: Duration = Duration::from_secs(60);
 
     /// The longest retention: 30 days.
     pub const MAX_RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -78,15 +91,20 @@ impl IdempotencyLayer {
                 retention: Self::RETENTION,
                 max_answer: Self::MAX_ANSWER,
                 requires_key: false,
+                requires_subject: false,
             }),
         }
     }
 
-    /// Sets how long an answer is kept: [`RETENTION`](Self::RETENTION) unless set, [`MAX_RETENTION`](Self::MAX_RETENTION) at most. A caller that
-    /// tries again later than that has its command done again.
+    /// Sets how long an answer is kept, from [`MIN_RETENTION`](Self::MIN_RETENTION) to [`MAX_RETENTION`](Self::MAX_RETENTION): [`RETENTION`](Self::RETENTION) unless set.
+    ///
+    /// A caller that tries again later than that has its command done again. So it has to be longer than the latest retry of *any* caller: not
+    /// only of a call, but of what repeats calls, such as a consumer of events that was down for a week-end, or somebody who replays
+    /// dead letters.
     #[must_use]
     pub fn retention(mut self, retention: Duration) -> Self {
-        Arc::make_mut(&mut self.settings).retention = retention.min(Self::MAX_RETENTION);
+        let retention = retention.clamp(Self::MIN_RETENTION, Self::MAX_RETENTION);
+        Arc::make_mut(&mut self.settings).retention = retention;
         self
     }
 
@@ -108,6 +126,14 @@ impl IdempotencyLayer {
         Arc::make_mut(&mut self.settings).requires_key = true;
         self
     }
+
+    /// Refuses commands of callers whom nobody has authenticated, as `Authentication`. Set it where every caller is: a layer that authenticates inside of this
+    /// one instead of around it then shows at the first command, and not when one caller gets another's answer.
+    #[must_use]
+    pub fn require_subject(mut self) -> Self {
+        Arc::make_mut(&mut self.settings).requires_subject = true;
+        self
+    }
 }
 
 impl<S> Layer<S> for IdempotencyLayer {
@@ -124,6 +150,7 @@ impl fmt::Debug for IdempotencyLayer {
             .field("retention", &self.settings.retention)
             .field("max_answer", &self.settings.max_answer)
             .field("requires_key", &self.settings.requires_key)
+            .field("requires_subject", &self.settings.requires_subject)
             .finish_non_exhaustive()
     }
 }

@@ -8,13 +8,16 @@ use nova_errors::ServiceError;
 use tokio::time::Instant;
 
 use super::in_flight::{Entered, InFlight};
-use super::{Claim, CommandClaim, CommandKey, Fingerprint, IdempotencyStore, StoredAnswer};
+use super::{
+    Claim, CommandClaim, CommandKey, Fingerprint, IdempotencyLayer, IdempotencyStore, StoredAnswer,
+};
 
 /// An [`IdempotencyStore`] in the memory of the process: for one process, and for what may take effect again after a restart, which
 /// forgets everything.
 ///
 /// It holds [`CAPACITY`](Self::CAPACITY) answers and [`MAX_BYTES`](Self::MAX_BYTES) unless told otherwise; beyond that it forgets the oldest, before their
-/// retention is over. Clones share what they hold.
+/// retention is over, and counts them as `nova_idempotency_forgotten_total`. So a caller who may send any number of commands makes it forget those of
+/// others: bound that by a rate limit for each subject. Clones share what they hold.
 ///
 /// ```
 /// use nova_service::{IdempotencyLayer, MemoryIdempotencyStore};
@@ -62,7 +65,8 @@ impl MemoryIdempotencyStore {
         Self::bounded(capacity, Self::MAX_BYTES)
     }
 
-    /// A store of `capacity` answers, at least one, that are at most `max_bytes` long together. A longer answer is forgotten at once.
+    /// A store of `capacity` answers, at least one, that are at most `max_bytes` long together. Of an answer that alone is longer it keeps that
+    /// there was one ([`StoredAnswer::unkept`]).
     #[must_use]
     pub fn bounded(capacity: usize, max_bytes: usize) -> Self {
         Self {
@@ -130,11 +134,14 @@ impl Answers {
         }
     }
 
-    fn forget_beyond(&mut self, capacity: usize, max_bytes: usize) {
+    fn forget_beyond(&mut self, capacity: usize, max_bytes: usize, now: Instant) {
         while self.by_key.len() > capacity || self.bytes > max_bytes {
             let Some(oldest) = self.by_age.values().next().copied() else {
                 return;
             };
+            if self.find(&oldest, now).is_some() {
+                metrics::counter!("nova_idempotency_forgotten_total").increment(1);
+            }
             self.remove(&oldest);
         }
     }
@@ -202,15 +209,21 @@ impl CommandClaim for MemoryClaim {
         answer: &StoredAnswer,
         retention: Duration,
     ) -> Result<(), ServiceError> {
+        let mut json = answer.to_json()?;
+        if json.len() > self.shared.max_bytes {
+            // Else it would drive out all the others.
+            json = StoredAnswer::unkept().to_json()?;
+        }
+        let now = Instant::now();
         let entry = Entry {
             fingerprint: self.fingerprint,
-            answer: answer.to_json()?,
-            until: Instant::now() + retention,
+            answer: json,
+            until: now + retention.min(IdempotencyLayer::MAX_RETENTION),
             age: 0,
         };
         let mut answers = self.shared.answers();
         answers.insert(self.key, entry);
-        answers.forget_beyond(self.shared.capacity, self.shared.max_bytes);
+        answers.forget_beyond(self.shared.capacity, self.shared.max_bytes, now);
         Ok(())
     }
 
@@ -266,9 +279,30 @@ mod tests {
         run(&store, "a").await;
         run(&store, &"b".repeat(50)).await;
         assert_eq!(store.len(), 1);
-        run(&store, &"c".repeat(200)).await;
-        assert!(store.is_empty());
-        assert_eq!(store.shared.answers().bytes, 0);
+        assert!(store.shared.answers().bytes <= 100);
+    }
+
+    #[tokio::test]
+    async fn an_answer_longer_than_the_store_drives_no_other_out_and_is_not_done_again() {
+        let store = MemoryIdempotencyStore::bounded(100, 100);
+        run(&store, "a").await;
+        let long = "b".repeat(200);
+        run(&store, &long).await;
+        assert!(is_known(&store, "a").await && is_known(&store, &long).await);
+        assert!(store.shared.answers().bytes <= 100);
+    }
+
+    #[tokio::test]
+    async fn a_retention_of_any_length_is_taken() {
+        let store = MemoryIdempotencyStore::default();
+        let Claim::Acquired(first) = claim(&store, "a").await else {
+            panic!("a new key is free");
+        };
+        first
+            .confirm(&StoredAnswer::unkept(), Duration::MAX)
+            .await
+            .unwrap();
+        assert!(is_known(&store, "a").await);
     }
 
     #[tokio::test(start_paused = true)]

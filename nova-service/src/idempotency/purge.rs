@@ -2,7 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use nova_errors::ServiceError;
+use nova_errors::{Chain, ServiceError};
 use tokio::time::MissedTickBehavior;
 
 use super::IdempotencyStore;
@@ -10,7 +10,8 @@ use crate::{BackgroundWorker, Shutdown, WorkerError};
 
 /// Deletes the answers whose retention is over, from time to time: a worker for a [`Supervisor`](crate::Supervisor).
 ///
-/// `SqlIdempotencyStore` needs one, in one or more of its processes. The other stores forget by themselves.
+/// `SqlIdempotencyStore` needs one, in one or more of its processes. The other stores forget by themselves. A run that fails is logged and the next one
+/// is on time: what is left over harms nobody, and a service does not end for it.
 ///
 /// ```
 /// use nova_service::{IdempotencyPurge, MemoryIdempotencyStore};
@@ -77,9 +78,11 @@ impl<S: IdempotencyStore> BackgroundWorker for IdempotencyPurge<S> {
                 () = shutdown.requested() => return Ok(()),
                 _ = runs.tick() => {}
             }
-            let purged = self.purge(&shutdown).await?;
-            if purged > 0 {
-                tracing::debug!(purged, "deleted answers whose retention is over");
+            match self.purge(&shutdown).await {
+                Ok(purged) => tracing::debug!(purged, "deleted answers whose retention is over"),
+                Err(error) => {
+                    tracing::warn!(error = %Chain(&error), "answers whose retention is over were not deleted");
+                }
             }
         }
     }

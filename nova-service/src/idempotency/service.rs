@@ -8,13 +8,13 @@ use axum::extract::Request;
 use axum::http::Method;
 use axum::response::{IntoResponse, Response};
 use futures::future::BoxFuture;
-use nova_errors::{Chain, Effect, ServiceError};
+use nova_errors::{Chain, Effect, ErrorDetail, ErrorKind, ServiceError};
 use tower::Service;
 
 use super::layer::Settings;
 use super::outcome;
 use super::received::{Received, key_is_missing};
-use super::{Claim, CommandClaim};
+use super::{Claim, CommandClaim, CommandKey, Fingerprint};
 use crate::command::CommandMark;
 use crate::panic::Panic;
 
@@ -72,28 +72,37 @@ where
         request,
         mark,
         request_id,
+        has_subject,
         key,
         fingerprint,
     } = Received::read(request).await.map_err(refused)?;
+    if settings.requires_subject && !has_subject {
+        return Err(refused(
+            ServiceError::Authentication(ErrorDetail::default()),
+        ));
+    }
     let claim = match key {
         None if settings.requires_key => return Err(refused(key_is_missing())),
-        None => settings.store.without_key().await.map_err(refused)?,
-        Some(key) => match settings
-            .store
-            .claim(&key, &fingerprint)
-            .await
-            .map_err(refused)?
-        {
-            Claim::Acquired(claim) => Some(claim),
+        None => {
+            count("unkeyed");
+            settings.store.without_key().await.map_err(refused)?
+        }
+        Some(key) => match claim(settings, &key, &fingerprint).await? {
+            Claim::Acquired(claim) => {
+                count("new");
+                Some(claim)
+            }
             Claim::Answered(answer) => {
-                tracing::debug!("a repeated command gets the answer of the first");
+                count("replayed");
                 return answer.replay(request_id);
             }
             Claim::Mismatch => {
+                count("mismatch");
                 let used = "the idempotency key was used with another command";
                 return Err(refused(ServiceError::IdempotencyMismatch(used.into())));
             }
             Claim::InFlight { retry_after } => {
+                count("in_flight");
                 let busy = "a command with this idempotency key is in flight";
                 let error = ServiceError::Aborted(busy.into()).with_retry_after(retry_after);
                 return Err(refused(error));
@@ -104,6 +113,29 @@ where
         Some(claim) => run(inner, request, &mark, claim, settings).await,
         None => inner.call(request).await.map_err(|never| match never {}),
     }
+}
+
+async fn claim(
+    settings: &Settings,
+    key: &CommandKey,
+    fingerprint: &Fingerprint,
+) -> Result<Claim, ServiceError> {
+    settings
+        .store
+        .claim(key, fingerprint)
+        .await
+        .map_err(|error| {
+            count("store_failed");
+            // What cannot be read is there because the command was done.
+            if error.kind() == ErrorKind::DataLoss {
+                return error.with_effect(Effect::Unknown);
+            }
+            refused(error)
+        })
+}
+
+fn count(outcome: &'static str) {
+    metrics::counter!("nova_idempotent_commands_total", "outcome" => outcome).increment(1);
 }
 
 /// No handler has run.
@@ -139,16 +171,19 @@ where
             .into_response(),
     };
     let (answer, response) =
-        outcome::read(response, mark.is_handed_over(), settings.max_answer).await?;
+        outcome::read(response, mark.is_handed_over(), settings.max_answer).await;
     let is_atomic = claim.is_atomic();
-    let ended = match &answer {
-        Some(answer) => claim.confirm(answer, settings.retention).await,
-        None => claim.release().await,
+    let Some(answer) = answer else {
+        if let Err(error) = claim.release().await {
+            tracing::warn!(error = %Chain(&error), "a claim was not given back, and runs out by itself");
+        }
+        return Ok(response);
     };
-    match ended {
-        Err(error) if is_atomic && answer.is_some() => return Err(error),
+    match claim.confirm(&answer, settings.retention).await {
+        Err(error) if is_atomic => return Err(error),
         Err(error) => {
-            tracing::warn!(error = %Chain(&error), "the command may run again: its claim did not end");
+            metrics::counter!("nova_idempotency_unconfirmed_total").increment(1);
+            tracing::warn!(error = %Chain(&error), "the answer of a command was not kept, and it may run again");
         }
         Ok(()) => {}
     }

@@ -38,6 +38,10 @@ pub use transaction::CommandTransaction;
 /// key, tells other processes at once that the command is in flight; it works through PgBouncer in transaction mode. On SQLite one command writes at a
 /// time: another one, of whatever key, waits for as long as the connection's busy time-out says.
 ///
+/// Where a process vanishes with its machine, PostgreSQL learns of it by its TCP keep-alive alone, and until then the keys of its commands stay in flight: set
+/// `tcp_keepalives_idle` and the like to less than the two hours that they mostly are. Any isolation level is right; a commit that the database
+/// refuses leaves nothing, and the next attempt runs.
+///
 /// The answers stay until an [`IdempotencyPurge`](crate::IdempotencyPurge) deletes them. The tables are made by [`migrate_idempotency`](crate::migrate_idempotency).
 ///
 /// ```

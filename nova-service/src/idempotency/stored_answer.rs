@@ -51,6 +51,16 @@ impl StoredAnswer {
         })
     }
 
+    /// A failure that takes at most `max` bytes: what is said of a longer one is left out.
+    pub(super) fn bounded_failure(status: StatusCode, error: &ServiceError, max: usize) -> Self {
+        let answer = Self::failure(status, error);
+        if answer.to_json().is_ok_and(|json| json.len() <= max) {
+            return answer;
+        }
+        let kind = error.kind();
+        Self::failure(status, &ServiceError::new(kind, kind.phrase()))
+    }
+
     /// A success whose reply is not kept: who repeats the command is told so.
     #[must_use]
     pub fn unkept() -> Self {

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+use std::convert::Infallible;
 use std::fmt;
 use std::hash::Hash;
 use std::net::SocketAddr;
@@ -13,6 +15,7 @@ use nova_models::{CallContext, Subject};
 use tower::{Layer, Service};
 
 use super::{ClientAddress, RateCheck, RateLimit, RateLimiter, TrustedProxies};
+use crate::header_view::HeaderView;
 use crate::probe::is_probe;
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
@@ -114,34 +117,50 @@ impl RateLimitLayer {
     }
 
     /// Counts a request; `None` for one that is not limited.
-    pub(crate) fn check(&self, head: &Parts, route: Option<&str>) -> Option<RateCheck> {
-        if is_probe(head.uri.path()) {
-            return None;
+    ///
+    /// # Errors
+    ///
+    /// What the framework says that cannot give the whole head, which only a key of one's own needs.
+    pub(crate) fn check<'a, E>(
+        &self,
+        asked: &Asked<'_, impl HeaderView>,
+        head: impl FnOnce() -> Result<Cow<'a, Parts>, E>,
+    ) -> Result<Option<RateCheck>, E> {
+        if is_probe(asked.path) {
+            return Ok(None);
         }
-        match &self.key {
-            Key::Address => Some(self.limiter.check(&self.address(head))),
+        Ok(match &self.key {
+            Key::Address => Some(self.limiter.check(&self.address(asked))),
             Key::Subject => {
                 let subject = CallContext::current().and_then(|context| context.subject);
-                let caller = subject.map_or_else(|| self.address(head), Caller::Subject);
+                let caller = subject.map_or_else(|| self.address(asked), Caller::Subject);
                 Some(self.limiter.check(&caller))
             }
-            Key::Route => Some(self.limiter.check(&route)),
-            Key::Custom(check) => check(head, &self.limiter),
-        }
+            Key::Route => Some(self.limiter.check(&asked.route)),
+            Key::Custom(check) => check(head()?.as_ref(), &self.limiter),
+        })
     }
 
-    fn address(&self, head: &Parts) -> Caller {
-        let peer: Option<&ConnectInfo<SocketAddr>> = head.extensions.get();
-        let forwarded: Vec<&str> = head
+    fn address(&self, asked: &Asked<'_, impl HeaderView>) -> Caller {
+        let forwarded: Vec<_> = asked
             .headers
-            .get_all(FORWARDED_FOR)
-            .iter()
-            // What is no text is kept as a hop, so that it shifts no other.
-            .map(|value| value.to_str().unwrap_or_default())
+            .all(FORWARDED_FOR)
+            // What a client wrote that is no text hides nothing of what the proxies appended.
+            .map(String::from_utf8_lossy)
             .collect();
-        let client = peer.map(|peer| self.proxies.client(peer.ip(), forwarded));
+        let hops = forwarded.iter().map(AsRef::as_ref);
+        let client = asked.peer.map(|peer| self.proxies.client(peer.ip(), hops));
         Caller::Address(client.map(ClientAddress::from))
     }
+}
+
+/// What a framework knows of a request that is to be counted.
+pub(crate) struct Asked<'a, H> {
+    pub(crate) path: &'a str,
+    /// The pattern of the route, where there is one.
+    pub(crate) route: Option<&'a str>,
+    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) headers: &'a H,
 }
 
 impl<S> Layer<S> for RateLimitLayer {
@@ -194,8 +213,15 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (head, body) = request.into_parts();
-        let route = head.extensions.get().map(MatchedPath::as_str);
-        let check = self.layer.check(&head, route);
+        let peer: Option<&ConnectInfo<SocketAddr>> = head.extensions.get();
+        let asked = Asked {
+            path: head.uri.path(),
+            route: head.extensions.get().map(MatchedPath::as_str),
+            peer: peer.map(|peer| peer.0),
+            headers: &head.headers,
+        };
+        let whole = || Ok::<_, Infallible>(Cow::Borrowed(&head));
+        let Ok(check) = self.layer.check(&asked, whole);
         if let Some(check) = &check
             && let Some(error) = check.error()
         {

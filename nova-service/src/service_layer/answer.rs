@@ -27,15 +27,13 @@ impl Answer {
             Self::Bare => {}
         }
         let kind = ErrorKind::from_http_status(status)?;
-        let detail: ErrorDetail = match status {
-            404 if !has_route => "no such route".into(),
-            405 => "method not allowed".into(),
-            _ => ErrorDetail::default(),
+        let nobody_took_it = match status {
+            404 if !has_route => "no such route",
+            405 => "method not allowed",
+            // What else has no route went to a fall-back, which is a handler too.
+            _ => return Some(ServiceError::new(kind, ErrorDetail::default())),
         };
-        let error = ServiceError::new(kind, detail);
-        if has_route && status != 405 {
-            return Some(error);
-        }
+        let error = ServiceError::new(kind, nobody_took_it);
         Some(error.with_effect(Effect::None))
     }
 }

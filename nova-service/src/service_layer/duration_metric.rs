@@ -46,8 +46,8 @@ impl Drop for DurationMetric {
     }
 }
 
-/// A client can invent methods; the label has those of the OpenTelemetry conventions alone.
-fn known(method: &str) -> &'static str {
+/// A client can invent methods; labels and spans have those of the OpenTelemetry conventions alone.
+pub(super) fn known(method: &str) -> &'static str {
     const KNOWN: [&str; 9] = [
         "GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "CONNECT", "TRACE",
     ];

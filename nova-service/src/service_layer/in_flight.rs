@@ -7,7 +7,7 @@ use tracing::{Span, field};
 
 use super::Settings;
 use super::answer::{self, Answer, Rendered};
-use super::duration_metric::DurationMetric;
+use super::duration_metric::{DurationMetric, known};
 use super::inbound::Inbound;
 use super::run::run;
 use super::trace::current_trace;
@@ -50,9 +50,14 @@ impl InFlight {
         let mut context = CallContext::new();
         context.request_id = Some(inbound.request_id.clone());
         context.trace = current_trace(&span, inbound.trace);
+        let mark = CommandMark::default();
+        if !settings.trusts_callers {
+            // The first id stays: that of an envelope is the caller's too.
+            mark.set_request_id(inbound.request_id.clone());
+        }
         Self {
             span,
-            mark: CommandMark::default(),
+            mark,
             request_id: inbound.request_id,
             deadline: inbound.deadline,
             context,
@@ -71,6 +76,11 @@ impl InFlight {
         self.mark.clone()
     }
 
+    /// Whether a failure before any extractor ran is answered as an envelope, and the body is to be [watched](crate::command::WatchedBody).
+    pub(crate) fn looks_like_command(&self) -> bool {
+        self.looks_like_command
+    }
+
     /// Runs the handler in its context, until its deadline.
     pub(crate) async fn run<F: Future>(&self, handler: F) -> Result<F::Output, ServiceError> {
         let mut context = self.context.clone();
@@ -85,12 +95,8 @@ impl InFlight {
     pub(crate) fn conclude(self, status: u16, answer: Answer) -> Conclusion {
         let request_id = self.mark.request_id().unwrap_or(&self.request_id).clone();
         let error = answer.into_error(status, self.has_route).map(|error| {
-            // That a call inside the handler had no effect says nothing of what the handler did before.
-            if self.mark.is_handed_over() {
-                error.with_effect(Effect::Unknown)
-            } else {
-                error
-            }
+            let effect = self.mark.effect_of(&error);
+            error.with_effect(effect)
         });
         self.span.record("request_id", request_id.as_str());
         // OpenTelemetry has no unsigned numbers: it would be exported as text.
@@ -120,7 +126,7 @@ fn looks_like_command<H>(head: &Head<'_, H>, settings: &Settings) -> bool {
 }
 
 fn span<H>(head: &Head<'_, H>, inbound: &Inbound, settings: &Settings) -> Span {
-    let (method, route) = (head.method, head.route.as_deref());
+    let (method, route) = (known(head.method), head.route.as_deref());
     let span = tracing::info_span!(
         "http.request",
         otel.name = field::Empty,

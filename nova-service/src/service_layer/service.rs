@@ -14,6 +14,7 @@ use tower::Service;
 use super::Settings;
 use super::answer::Answer;
 use super::in_flight::{Head, InFlight};
+use crate::command::WatchedBody;
 
 /// A service within a [`ServiceLayer`](crate::ServiceLayer).
 #[derive(Debug, Clone)]
@@ -65,6 +66,9 @@ where
         },
     );
     request.extensions_mut().insert(in_flight.mark());
+    if in_flight.looks_like_command() {
+        request = request.map(|body| WatchedBody::new(body, in_flight.mark()).into());
+    }
     settings.body_limit.apply(&mut request);
     // Called inside, so that a panic of `call` itself is caught and the context is there for it too.
     let handler = async { inner.call(request).await };

@@ -1,8 +1,8 @@
 #[cfg(feature = "telemetry")]
-pub(crate) use traced::current_trace;
+pub(crate) use traced::*;
 
 #[cfg(not(feature = "telemetry"))]
-pub(crate) use untraced::current_trace;
+pub(crate) use untraced::*;
 
 /// Without a tracer.
 #[cfg(not(feature = "telemetry"))]
@@ -17,6 +17,10 @@ mod untraced {
     ) -> Option<TraceContext> {
         inbound
     }
+
+    /// Without a tracer a span keeps its name.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn rename(_span: &Span, _name: &str) {}
 }
 
 /// With the tracer that a binary may have installed.
@@ -59,6 +63,12 @@ mod traced {
                 current.is_sampled(),
             )),
         }
+    }
+
+    /// Gives a span the name that became known by its end.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn rename(span: &Span, name: &str) {
+        span.context().span().update_name(name.to_owned());
     }
 
     fn remote(trace: &TraceContext) -> Option<SpanContext> {

@@ -4,14 +4,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Bytes};
 use actix_web::{App, Error, HttpServer};
-use nova_errors::{ErrorKind, ServiceError};
+use futures::{StreamExt, stream};
+use nova_errors::{Effect, ErrorKind, ServiceError};
 use nova_models::CallContext;
 use nova_service::actix::{CommandRouter, HealthRoutes, ServerWorker, serve};
 use nova_service::{
-    BackgroundWorker, Command, CommandReply, Health, ServiceLayer, Shutdown, Supervisor,
+    BackgroundWorker, BodyLimit, Command, CommandReply, Health, IdempotencyLayer, LoadShed,
+    LoadShedLayer, MemoryIdempotencyStore, RawBody, ServiceLayer, Shutdown, Supervisor,
     WorkerError,
 };
 use serde::Deserialize;
@@ -98,6 +102,8 @@ fn server(
     HttpServer::new(app)
         .workers(1)
         .disable_signals()
+        // Else a connection whose body was not read to its end stays for a second after the answer.
+        .client_disconnect_timeout(Duration::from_millis(1))
         .shutdown_timeout(drain_seconds)
         .listen(listener)
         .unwrap()
@@ -113,7 +119,8 @@ async fn send(address: SocketAddr, head: &str, body: &str) -> TcpStream {
     let request = format!(
         "{head}\r\nhost: a\r\nconnection: close\r\nx-request-id: req-1\r\n{length}\r\n{body}"
     );
-    stream.write_all(request.as_bytes()).await.unwrap();
+    // In vain where the server has answered and closed before the body is over.
+    let _ = stream.write_all(request.as_bytes()).await;
     stream
 }
 
@@ -377,4 +384,78 @@ async fn the_context_holds_in_a_handler_that_is_not_send() {
     let request = actix_web::test::TestRequest::get().insert_header(("x-request-id", "req-1"));
     let body = actix_web::test::call_and_read_body(&app, request.to_request()).await;
     assert_eq!(body, "req-1");
+}
+
+#[tokio::test]
+async fn a_handler_with_the_extractors_of_actix_or_none_does_not_claim_that_nothing_happened() {
+    fn failed<T>(_: T) -> std::future::Ready<Result<&'static str, ServiceError>> {
+        let error = ServiceError::ServiceUnavailable("connect".into());
+        std::future::ready(Err(error.with_effect(Effect::None)))
+    }
+    let commands = |layer: Option<IdempotencyLayer>| {
+        let commands = CommandRouter::new("a")
+            .command("json", failed::<web::Json<serde_json::Value>>)
+            .command("bytes", failed::<Bytes>)
+            .command("payload", async |mut payload: web::Payload| {
+                failed(payload.next().await).await
+            })
+            .command("ignored", || failed(()));
+        match layer {
+            Some(layer) => commands.layer(layer).build().unwrap(),
+            None => commands.build().unwrap(),
+        }
+    };
+    let once = IdempotencyLayer::new(MemoryIdempotencyStore::default());
+    for layer in [None, Some(once)] {
+        let plain = web::post().to(failed::<web::Json<serde_json::Value>>);
+        let app = App::new()
+            .route("/api/v1/a/plain", plain)
+            .service(commands(layer))
+            .wrap(ServiceLayer::new("a"));
+        let app = actix_web::test::init_service(app).await;
+        for endpoint in ["json", "bytes", "payload", "ignored", "plain"] {
+            let request = actix_web::test::TestRequest::post()
+                .uri(&format!("/api/v1/a/{endpoint}"))
+                .insert_header(("content-type", "application/json"))
+                .set_payload(r#"{"request_id":"req-1","source_service":"b","target_service":"a","command":{},"timestamp":"2025-10-28T00:00:00Z"}"#);
+            let body = actix_web::test::call_and_read_body(&app, request.to_request()).await;
+            let body = String::from_utf8(body.to_vec()).unwrap();
+            assert!(body.contains("service_unavailable"), "{endpoint}: {body}");
+            assert!(body.contains(r#""effect":"unknown""#), "{endpoint}: {body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_layer_refuses_before_the_handler_has_no_effect() {
+    let shed = LoadShed::new("a", 1).unwrap().queue(0);
+    let commands = CommandRouter::new("a").command("count", count);
+    let app = App::new()
+        .service(commands.build().unwrap())
+        .wrap(LoadShedLayer::new(shed.clone()))
+        .wrap(ServiceLayer::new("a"));
+    let app = actix_web::test::init_service(app).await;
+    let _full = shed.admit(None).await.unwrap();
+    let request = actix_web::test::TestRequest::post().uri("/api/v1/a/count");
+    let body = actix_web::test::call_and_read_body(&app, request.to_request()).await;
+    let body = String::from_utf8(body.to_vec()).unwrap();
+    assert!(body.contains(r#""effect":"none""#), "{body}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_stands_still_has_broken_off() {
+    let app = App::new()
+        .route("/raw", web::post().to(async |_: RawBody| "read"))
+        .wrap(ServiceLayer::new("a"));
+    let app = actix_web::test::init_service(app).await;
+    let begun = stream::iter([Ok::<_, PayloadError>(Bytes::from_static(b"{"))]);
+    let stalled = begun.chain(stream::pending()).boxed_local();
+    let mut request = actix_web::test::TestRequest::post()
+        .uri("/raw")
+        .to_request();
+    *request.payload() = Payload::Stream { payload: stalled };
+    let began = tokio::time::Instant::now();
+    let answer = actix_web::dev::Service::call(&app, request).await.unwrap();
+    assert_eq!(answer.status(), 400);
+    assert_eq!(began.elapsed(), BodyLimit::STALL);
 }

@@ -2,9 +2,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use axum::routing::{get as get_route, post};
-use nova_errors::{Effect, ServiceError};
+use nova_errors::ServiceError;
 use nova_models::CallContext;
-use nova_service::{Command, CommandReply, CommandRouter, Json, RawBody, ServiceLayer};
+use nova_service::{Command, CommandReply, CommandRouter, ServiceLayer};
 use serde::{Deserialize, Serialize};
 
 use crate::answer::{Answer, ask, get};
@@ -27,7 +27,6 @@ async fn info(command: Command<GetStreamInfo>) -> Result<CommandReply<String>, S
     match command.stream_id {
         42 => Ok(command.reply("live".to_owned())),
         13 => panic!("unlucky"),
-        7 => Err(ServiceError::ServiceUnavailable("connect".into()).with_effect(Effect::None)),
         66 => Err(ServiceError::Internal("password of db-7 is hunter2".into())),
         id => Err(ServiceError::NotFound(format!("stream {id}").into())),
     }
@@ -50,10 +49,18 @@ fn app() -> Router {
 
 const PATH: &str = "/api/v1/streaming-service/streams/info";
 
-fn envelope(command: &str) -> String {
+pub(crate) fn envelope(command: &str) -> String {
     format!(
         r#"{{"request_id":"req-1","source_service":"user-service","target_service":"streaming-service","command":{command},"timestamp":"2025-10-28T00:00:00Z"}}"#
     )
+}
+
+/// Sends a command without fields.
+pub(crate) async fn post_envelope(app: &Router, path: &str) -> Answer {
+    let request = Request::post(path)
+        .header("content-type", "application/json")
+        .header("x-request-id", "req-1");
+    ask(app, request.body(envelope("{}").into()).unwrap()).await
 }
 
 async fn send(path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
@@ -83,22 +90,35 @@ async fn what_a_handler_fails_with_has_an_unknown_effect() {
 }
 
 #[tokio::test]
-async fn a_call_without_effect_inside_a_handler_does_not_make_the_command_one() {
-    let answer = send(PATH, &[], envelope(r#"{"stream_id":7}"#)).await;
-    assert_eq!(answer.status, 503);
-    assert!(
-        answer.body.contains(r#""effect":"unknown""#),
-        "{}",
-        answer.body
-    );
-}
-
-#[tokio::test]
 async fn a_panic_and_an_internal_error_say_the_same_to_the_caller() {
     let panic = send(PATH, &[], envelope(r#"{"stream_id":13}"#)).await;
     let internal = send(PATH, &[], envelope(r#"{"stream_id":66}"#)).await;
     assert_eq!(panic.shown(), internal.shown());
     insta::assert_snapshot!(panic.shown());
+}
+
+#[tokio::test]
+async fn the_public_edge_takes_no_request_id_from_an_envelope_either() {
+    let commands = CommandRouter::new("streaming-service")
+        .command("streams/info", info)
+        .on(|_: WhoAsks| async {
+            let context = CallContext::current().unwrap_or_default();
+            Ok(context.request_id.map(String::from))
+        })
+        .build()
+        .unwrap();
+    let app = ServiceLayer::new("streaming-service")
+        .public()
+        .wrap(commands);
+    for endpoint in ["who-asks", "streams/info", "streams/none"] {
+        let answer = post_envelope(&app, &format!("/api/v1/streaming-service/{endpoint}")).await;
+        assert_ne!(answer.header("x-request-id"), "req-1", "{endpoint}");
+        assert!(
+            !answer.body.contains("req-1"),
+            "{endpoint}: {}",
+            answer.body
+        );
+    }
 }
 
 /// What is wrong, and the path, the headers and the body that are.
@@ -108,34 +128,6 @@ type Case = (
     &'static [(&'static str, &'static str)],
     String,
 );
-
-#[tokio::test]
-async fn nor_does_it_where_the_handler_reads_the_envelope_itself() {
-    fn failed() -> ServiceError {
-        ServiceError::ServiceUnavailable("connect".into()).with_effect(Effect::None)
-    }
-    let commands = CommandRouter::new("streaming-service")
-        .command("json", async |_: Json<serde_json::Value>| {
-            Err::<(), _>(failed())
-        })
-        .command("raw", async |_: RawBody| Err::<(), _>(failed()))
-        .build()
-        .unwrap();
-    let app = ServiceLayer::new("streaming-service").wrap(commands);
-    for endpoint in ["json", "raw"] {
-        let request = Request::post(format!("/api/v1/streaming-service/{endpoint}"))
-            .header("content-type", "application/json")
-            .body(envelope("{}").into())
-            .unwrap();
-        let answer = ask(&app, request).await;
-        assert_eq!(answer.status, 503);
-        assert!(
-            answer.body.contains(r#""effect":"unknown""#),
-            "{}",
-            answer.body
-        );
-    }
-}
 
 #[tokio::test]
 async fn bad_input_is_refused_in_an_envelope_and_without_effect() {

@@ -178,6 +178,7 @@ async fn the_chain_holds_over_sockets() {
     let (to_b, served_b) = over_sockets("service-a", service_b(&b), &shutdown).await;
     let (to_a, served_a) = over_sockets("gateway", service_a(&a, to_b), &shutdown).await;
     let answer = ask_for(&gateway(to_a, IN_REALITY), "/relay").await;
+    a.has_stopped().await;
     b.has_stopped().await;
     expect_a_timeout_all_the_way(&answer, &a, &b, IN_REALITY);
     trigger.shutdown();
@@ -292,6 +293,7 @@ mod actix_b {
         let to_b = ServiceClient::new("service-a", &url);
         let (to_a, served_a) = over_sockets("gateway", service_a(&a, to_b), &shutdown).await;
         let answer = ask_for(&gateway(to_a, IN_REALITY), "/relay").await;
+        a.has_stopped().await;
         b.has_stopped().await;
         expect_a_timeout_all_the_way(&answer, &a, &b, IN_REALITY);
         trigger.shutdown();

@@ -3,11 +3,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::ConnectInfo;
 use axum::routing::{get, post};
 use nova_errors::{ErrorKind, ServiceError};
 use nova_service::{
-    BackgroundWorker, HttpServer, Json, ServiceLayer, Shutdown, ShutdownTrigger, WorkerError, serve,
+    BackgroundWorker, BodyLimit, HttpServer, Json, ServiceLayer, Shutdown, ShutdownTrigger,
+    WorkerError, serve,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -37,7 +39,16 @@ async fn start(drain: Duration) -> Running {
             "done"
         })
     };
+    let large = {
+        let started = started.clone();
+        get(move || async move {
+            started.notify_one();
+            vec![b'x'; 64 << 20]
+        })
+    };
     let app = Router::new()
+        .route("/large", large)
+        .route("/bytes", post(|body: Bytes| async { body }))
         .route("/json", post(|_: Json<u8>| async {}))
         .route("/wait", wait)
         .route(
@@ -162,6 +173,94 @@ async fn a_request_that_runs_for_longer_than_a_connection_may_be_idle_is_answere
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.ends_with("done"), "{answer}");
     joined(running.server).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_asks_for_nothing_more_is_closed() {
+    let running = start(PATIENCE).await;
+    for more in ["", "GET /peer HTTP/1.1\r\nhos"] {
+        let mut stream = send(running.address, "/peer").await;
+        stream.write_all(more.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        let closed = stream.read_to_string(&mut answer);
+        let closed = tokio::time::timeout(2 * HttpServer::IDLE, closed).await;
+        assert!(closed.is_ok(), "{more:?} keeps the connection open");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    running.trigger.shutdown();
+    joined(running.server).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_stands_still_has_broken_off_whoever_reads_it() {
+    let running = start(PATIENCE).await;
+    for path in ["/json", "/bytes"] {
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{{"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        let closed = stream.read_to_string(&mut answer);
+        tokio::time::timeout(2 * BodyLimit::STALL, closed)
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400"), "{path}: {answer}");
+    }
+    running.trigger.shutdown();
+    joined(running.server).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_read_its_answer_is_cut() {
+    let running = start(Duration::from_secs(3600)).await;
+    let _never_read = send(running.address, "/large").await;
+    running.started.notified().await;
+    let asked = tokio::time::Instant::now();
+    running.trigger.shutdown();
+    running.server.await.unwrap().unwrap();
+    assert!(asked.elapsed() <= 2 * HttpServer::STALL);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_comes_slowly_arrives() {
+    let running = start(PATIENCE).await;
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+    let head = "POST /bytes HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 4\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    for byte in [b"s", b"l", b"o", b"w"] {
+        tokio::time::sleep(BodyLimit::STALL / 2).await;
+        stream.write_all(byte).await.unwrap();
+    }
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.ends_with("slow"), "{answer}");
+    running.trigger.shutdown();
+    joined(running.server).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_beyond_the_limit_wait_until_one_is_closed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (trigger, shutdown) = Shutdown::new();
+    let peer = get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.to_string() });
+    let server = HttpServer::new(listener, Router::new().route("/peer", peer)).max_connections(1);
+    let server = tokio::spawn(async move { server.run(shutdown).await });
+    let mut first = send(address, "/peer").await;
+    let mut part = [0; 1024];
+    assert_ne!(first.read(&mut part).await.unwrap(), 0);
+
+    let mut second = send(address, "/peer").await;
+    let early = tokio::time::timeout(Duration::from_secs(1), second.read(&mut part));
+    assert!(early.await.is_err());
+    drop(first);
+    let read = tokio::time::timeout(PATIENCE, second.read(&mut part));
+    let read = read.await.unwrap().unwrap();
+    assert!(part[..read].starts_with(b"HTTP/1.1 200"));
+    trigger.shutdown();
+    joined(server).await.unwrap();
 }
 
 #[tokio::test]

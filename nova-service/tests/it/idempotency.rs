@@ -15,9 +15,9 @@ use axum::response::Response;
 use nova_errors::{Effect, ServiceError};
 use nova_models::{CallContext, Subject};
 use nova_service::{
-    BackgroundWorker, Claim, Command, CommandKey, CommandReply, CommandRouter, Fingerprint,
-    IdempotencyLayer, IdempotencyPurge, IdempotencyStore, MemoryIdempotencyStore, ServiceLayer,
-    Shutdown, StoredAnswer, conformance,
+    BackgroundWorker, Claim, Command, CommandClaim, CommandKey, CommandReply, CommandRouter,
+    Fingerprint, IdempotencyLayer, IdempotencyPurge, IdempotencyStore, MemoryIdempotencyStore,
+    ServiceLayer, Shutdown, StoredAnswer, conformance,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -360,19 +360,25 @@ async fn a_handler_that_is_dropped_gives_its_key_back() {
     assert_eq!(charges.runs(), 2);
 }
 
-struct Away;
+/// A store that fails each time, in the way that it is told.
+struct Failing(ServiceError);
 
 #[async_trait]
-impl IdempotencyStore for Away {
+impl IdempotencyStore for Failing {
     async fn claim(&self, _: &CommandKey, _: &Fingerprint) -> Result<Claim, ServiceError> {
-        Err(ServiceError::ServiceUnavailable("store".into()))
+        Err(self.0.clone())
+    }
+
+    async fn purge(&self, _: u32) -> Result<u64, ServiceError> {
+        Err(self.0.clone())
     }
 }
 
 #[tokio::test]
 async fn where_the_store_is_away_no_handler_runs() {
     let charges = Charges::default();
-    let app = charges.app(IdempotencyLayer::new(Away));
+    let away = ServiceError::ServiceUnavailable("store".into());
+    let app = charges.app(IdempotencyLayer::new(Failing(away)));
     let refused = FIRST.to(&app).await;
     assert_eq!(charges.runs(), 0);
     insta::assert_snapshot!(refused.shown(), @r#"
@@ -408,4 +414,306 @@ async fn a_purge_deletes_what_is_over_until_it_is_asked_to_stop() {
     assert!(store.is_empty());
     trigger.shutdown();
     worker.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_is_not_said_to_have_no_effect() {
+    let charges = Charges::default();
+    let damaged = ServiceError::DataLoss("read an answer".into());
+    let app = charges.app(IdempotencyLayer::new(Failing(damaged)));
+    let refused = FIRST.to(&app).await;
+    assert_eq!(charges.runs(), 0);
+    insta::assert_snapshot!(refused.shown(), @r#"
+    500 application/json
+    {"request_id":"req-1","success":false,"data":null,"error":{"code":"data_loss","message":"internal error","retryable":false,"effect":"unknown","retry_after_ms":null,"violations":[]},"timestamp":"…"}
+    "#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_purge_that_fails_does_not_end_the_service() {
+    for error in [
+        ServiceError::ServiceUnavailable("database".into()),
+        ServiceError::Internal("privileges".into()),
+    ] {
+        let (trigger, shutdown) = Shutdown::new();
+        let purge = IdempotencyPurge::new(Failing(error));
+        let worker = tokio::spawn(async move { purge.run(shutdown).await });
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        assert!(!worker.is_finished());
+        trigger.shutdown();
+        worker.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn where_a_subject_is_required_nobody_else_runs_a_command_or_gets_its_answer() {
+    let charges = Charges::default();
+    let (_, layer) = memory();
+    let app = charges.app(layer.clone().require_subject());
+    let alice = Sent {
+        subject: Some("alice"),
+        ..FIRST
+    };
+    assert_eq!(alice.to(&app).await.status, 200);
+    let unkeyed = Sent { key: None, ..FIRST };
+    assert_eq!(unkeyed.to(&app).await.status, 401);
+    let refused = FIRST.to(&app).await;
+    insta::assert_snapshot!(refused.shown(), @r#"
+    401 application/json
+    {"request_id":"req-1","success":false,"data":null,"error":{"code":"authentication","message":"authentication required","retryable":false,"effect":"none","retry_after_ms":null,"violations":[]},"timestamp":"…"}
+    "#);
+
+    // Authenticated inside of the layer, and so too late.
+    let commands = CommandRouter::new("billing-service")
+        .command("charges/create", {
+            let charges = charges.clone();
+            move |command: Command<Charge>| charges.clone().charge(command)
+        })
+        .layer(from_fn(authenticate))
+        .layer(layer.require_subject())
+        .build()
+        .unwrap();
+    let app = ServiceLayer::new("billing-service").wrap(commands);
+    assert_eq!(alice.to(&app).await.status, 401);
+    assert_eq!(charges.runs(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_retention_is_shorter_than_the_retries_of_a_call() {
+    let charges = Charges::default();
+    let app = charges.app(memory().1.retention(Duration::ZERO));
+    FIRST.to(&app).await;
+    tokio::time::advance(Duration::from_secs(59)).await;
+    assert_eq!(FIRST.to(&app).await.header("idempotency-replayed"), "true");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(FIRST.to(&app).await.header("idempotency-replayed"), "");
+    assert_eq!(charges.runs(), 2);
+}
+
+#[tokio::test]
+async fn commands_differ_in_what_no_number_of_64_bits_holds() {
+    let charges = Charges::default();
+    let app = charges.app(memory().1);
+    let one = Sent {
+        command: r#"{"cents":1,"wei":12345678901234567890123}"#,
+        ..FIRST
+    };
+    let other = Sent {
+        command: r#"{"cents":1,"wei":12345678901234567890124}"#,
+        ..FIRST
+    };
+    assert_eq!(one.to(&app).await.status, 200);
+    assert_eq!(other.to(&app).await.status, 422);
+    assert_eq!(charges.runs(), 1);
+}
+
+#[tokio::test]
+async fn a_command_nested_deeper_than_the_bound_is_refused() {
+    let charges = Charges::default();
+    let app = charges.app(memory().1);
+    let deep = format!(
+        r#"{{"cents":1,"a":{}{}}}"#,
+        "[".repeat(100_000),
+        "]".repeat(100_000)
+    );
+    let refused = Sent {
+        command: &deep,
+        ..FIRST
+    };
+    let refused = refused.to(&app).await;
+    assert_eq!(refused.status, 400, "{}", refused.body);
+    assert_eq!(charges.runs(), 0);
+}
+
+#[tokio::test]
+async fn a_long_failure_is_kept_without_its_words() {
+    let runs = Arc::new(AtomicU32::new(0));
+    let handler = {
+        let runs = runs.clone();
+        move |_: Command<Charge>| {
+            runs.fetch_add(1, Ordering::SeqCst);
+            let error = ServiceError::NotFound("x".repeat(300_000).into());
+            async { Err::<CommandReply<()>, _>(error) }
+        }
+    };
+    let commands = CommandRouter::new("billing-service")
+        .command("charges/create", handler)
+        .layer(memory().1)
+        .build()
+        .unwrap();
+    let app = ServiceLayer::new("billing-service").wrap(commands);
+    assert!(FIRST.to(&app).await.body.len() > 300_000);
+    insta::assert_snapshot!(FIRST.to(&app).await.shown(), @r#"
+    404 application/json
+    {"request_id":"req-1","success":false,"data":null,"error":{"code":"not_found","message":"not found","retryable":false,"effect":"unknown","retry_after_ms":null,"violations":[]},"timestamp":"…"}
+    "#);
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn an_answer_whose_body_breaks_off_is_not_done_again() {
+    use axum::body::Body;
+
+    let runs = Arc::new(AtomicU32::new(0));
+    let handler = {
+        let runs = runs.clone();
+        move |_: Command<Charge>| {
+            runs.fetch_add(1, Ordering::SeqCst);
+            // It says how long it is, and breaks off.
+            let body = http_body_util::StreamBody::new(futures::stream::iter([Err::<
+                http_body::Frame<axum::body::Bytes>,
+                _,
+            >(
+                std::io::Error::other("broken off"),
+            )]));
+            let body = Body::new(Sized(body));
+            async { Response::new(body) }
+        }
+    };
+    let commands = CommandRouter::new("billing-service")
+        .command("charges/create", handler)
+        .layer(memory().1)
+        .build()
+        .unwrap();
+    let app = ServiceLayer::new("billing-service").wrap(commands);
+    for replayed in ["", "true"] {
+        let answer = FIRST.to(&app).await;
+        assert_eq!(answer.status, 500, "{}", answer.body);
+        assert_eq!(answer.header("idempotency-replayed"), replayed);
+    }
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
+}
+
+/// A body that announces ten bytes.
+struct Sized<B>(B);
+
+impl<B: http_body::Body + Unpin> http_body::Body for Sized<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<B::Data>, B::Error>>> {
+        std::pin::Pin::new(&mut self.0).poll_frame(cx)
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        http_body::SizeHint::with_exact(10)
+    }
+}
+
+/// Loses its claims, as one in Redis does where the process stood still.
+struct Lossy;
+
+#[async_trait]
+impl IdempotencyStore for Lossy {
+    async fn claim(&self, _: &CommandKey, _: &Fingerprint) -> Result<Claim, ServiceError> {
+        Ok(Claim::Acquired(Box::new(Lossy)))
+    }
+}
+
+#[async_trait]
+impl CommandClaim for Lossy {
+    async fn hold(&mut self) {}
+
+    async fn confirm(self: Box<Self>, _: &StoredAnswer, _: Duration) -> Result<(), ServiceError> {
+        Err(ServiceError::Aborted("the claim ran out".into()))
+    }
+
+    async fn release(self: Box<Self>) -> Result<(), ServiceError> {
+        Err(ServiceError::Aborted("the claim ran out".into()))
+    }
+}
+
+/// Tells that it is held.
+struct Watched(Arc<Notify>);
+
+#[async_trait]
+impl IdempotencyStore for Watched {
+    async fn claim(&self, _: &CommandKey, _: &Fingerprint) -> Result<Claim, ServiceError> {
+        Ok(Claim::Acquired(Box::new(Watched(self.0.clone()))))
+    }
+}
+
+#[async_trait]
+impl CommandClaim for Watched {
+    async fn hold(&mut self) {
+        self.0.notify_one();
+        std::future::pending::<()>().await;
+    }
+
+    async fn confirm(self: Box<Self>, _: &StoredAnswer, _: Duration) -> Result<(), ServiceError> {
+        Ok(())
+    }
+
+    async fn release(self: Box<Self>) -> Result<(), ServiceError> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_is_held_while_the_handler_runs() {
+    let charges = Charges::default();
+    // The handler goes on once its claim is held, and else comes to its deadline.
+    let store = Watched(charges.go_on.clone());
+    let app = charges.app(IdempotencyLayer::new(store));
+    let slow = Sent {
+        command: r#"{"cents":0}"#,
+        ..FIRST
+    };
+    let mut request = slow.request();
+    let deadline = axum::http::HeaderValue::from_static("1000");
+    request.headers_mut().insert("x-nova-deadline-ms", deadline);
+    assert_eq!(ask(&app, request).await.status, 200);
+}
+
+#[test]
+fn what_becomes_of_commands_is_counted_and_a_lost_claim_spoils_no_answer() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let requests = async {
+        let charges = Charges::default();
+        let small = MemoryIdempotencyStore::new(1);
+        let app = charges.app(IdempotencyLayer::new(small));
+        let other = Sent {
+            command: r#"{"cents":7}"#,
+            ..FIRST
+        };
+        let elsewhere = Sent {
+            endpoint: "charges/other",
+            ..FIRST
+        };
+        let unkeyed = Sent { key: None, ..FIRST };
+        for sent in [&FIRST, &FIRST, &other, &unkeyed, &elsewhere] {
+            sent.to(&app).await;
+        }
+        let lossy = charges.app(IdempotencyLayer::new(Lossy));
+        assert_eq!(FIRST.to(&lossy).await.status, 200);
+        let away = ServiceError::ServiceUnavailable("store".into());
+        FIRST
+            .to(&charges.app(IdempotencyLayer::new(Failing(away))))
+            .await;
+    };
+    metrics::with_local_recorder(&recorder, || runtime.block_on(requests));
+    let mut counted: Vec<_> = handle
+        .render()
+        .lines()
+        .filter(|line| line.starts_with("nova_idempot"))
+        .map(str::to_owned)
+        .collect();
+    counted.sort();
+    insta::assert_snapshot!(counted.join("\n"), @r#"
+    nova_idempotency_forgotten_total 1
+    nova_idempotency_unconfirmed_total 1
+    nova_idempotent_commands_total{outcome="mismatch"} 1
+    nova_idempotent_commands_total{outcome="new"} 3
+    nova_idempotent_commands_total{outcome="replayed"} 1
+    nova_idempotent_commands_total{outcome="store_failed"} 1
+    nova_idempotent_commands_total{outcome="unkeyed"} 1
+    "#);
 }

@@ -7,6 +7,7 @@ mod command;
 mod context;
 mod deadline;
 mod deadline_chain;
+mod effect;
 mod embedding;
 mod engines;
 mod exactly_once;

@@ -1,5 +1,6 @@
 //! What logs and metrics show of requests.
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -72,6 +73,7 @@ fn app() -> Router {
     });
     let app = Router::new()
         .route("/fail", fail)
+        .route("/tags", post(|_: Json<HashMap<String, u32>>| async {}))
         .route("/login", post(|Json(_): Json<Login>| async {}))
         .route(
             "/posts/{post_id}",
@@ -96,6 +98,24 @@ async fn an_error_is_logged_once_with_its_causes_and_the_request() {
         text.contains("ERROR") && text.contains(r#"request_id="req-1""#),
         "{text}"
     );
+}
+
+#[tokio::test]
+async fn what_a_client_sends_is_neither_another_line_nor_another_name_in_the_log() {
+    let (lines, _guard) = captured();
+    let request = Request::post("/tags").header("content-type", "application/json");
+    let request = request
+        .body(Body::from(r#"{"x\nERROR all is lost":"hunter2"}"#))
+        .unwrap();
+    assert_eq!(ask(&app(), request).await.status, 400);
+    let request = Request::builder().method("HUNTER2").uri("/fail");
+    ask(&app(), request.body(Body::empty()).unwrap()).await;
+
+    let text = lines.text();
+    assert_eq!(text.lines().count(), 2, "{text}");
+    assert!(text.contains(r"x\nERROR all is lost"), "{text}");
+    assert!(text.contains(r#"http.request.method="_OTHER""#), "{text}");
+    assert!(!text.contains("HUNTER2"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]

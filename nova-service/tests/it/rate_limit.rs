@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::Request;
+use axum::http::{HeaderValue, Request};
 use axum::routing::{get as get_route, post};
 use axum::{Router, middleware};
 use nova_models::{CallContext, Subject};
@@ -128,6 +128,23 @@ async fn a_forwarded_address_counts_only_as_far_as_proxies_are_trusted() {
     assert_eq!(statuses(layer).await, [200, 429, 429]);
     let layer = RateLimitLayer::per_address(limit(1)).behind(TrustedProxies::hops(1));
     assert_eq!(statuses(layer).await, [200, 429, 200]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn junk_in_a_forwarded_header_does_not_hide_what_the_proxy_appended() {
+    let layer = RateLimitLayer::per_address(limit(1)).behind(TrustedProxies::hops(1));
+    let app = app(layer);
+    for (client, junk) in [
+        (7, &b"\xff\xfe, 203.0.113.7"[..]),
+        (8, b"\xff, 203.0.113.8"),
+    ] {
+        for expected in [200, 429] {
+            let mut request = request("/one", "10.0.0.1:1", &[]);
+            let value = HeaderValue::from_bytes(junk).unwrap();
+            request.headers_mut().insert("x-forwarded-for", value);
+            assert_eq!(ask(&app, request).await.status, expected, "{client}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

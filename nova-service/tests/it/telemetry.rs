@@ -164,6 +164,8 @@ async fn traces_reach_the_collector_and_metrics_their_route() {
         let method = "opentelemetry.proto.collector.trace.v1.TraceService/Export";
         let span = only(&found, method);
         assert_eq!(value(&span.attributes, "rpc.system.name"), text("grpc"));
+        let invented = found.iter().filter(|span| span.name.contains("Invented"));
+        assert_eq!(invented.count(), 0, "callers can invent names");
         assert_eq!(value(&span.attributes, "rpc.method"), text(method));
         assert_eq!(
             value(&span.attributes, "rpc.response.status_code"),
@@ -200,5 +202,11 @@ async fn call_by_grpc() {
     let mut request = tonic::Request::new(ExportTraceServiceRequest::default());
     let parent = PARENT.parse().unwrap();
     request.metadata_mut().insert("traceparent", parent);
-    TraceServiceClient::new(app).export(request).await.unwrap();
+    TraceServiceClient::new(app.clone())
+        .export(request)
+        .await
+        .unwrap();
+    let invented = Request::post("/a.Invented/Service").header("content-type", "application/grpc");
+    let answer = ask(&app, invented.body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.header("grpc-status"), "12");
 }

@@ -7,7 +7,7 @@ use sqlx::Transaction;
 
 use super::IdempotencyDatabase;
 use super::database::NewAnswer;
-use super::transaction::Slot;
+use super::transaction::{Open, Slot};
 use crate::idempotency::in_flight::Entered;
 use crate::idempotency::{Claim, CommandClaim, CommandKey, Fingerprint, StoredAnswer};
 
@@ -65,27 +65,41 @@ impl<DB: IdempotencyDatabase> CommandClaim for SqlClaim<DB> {
         answer: &StoredAnswer,
         retention: Duration,
     ) -> Result<(), ServiceError> {
-        let mut tx = self.slot.take()?;
+        let Open {
+            mut tx,
+            after_commit,
+        } = self.slot.take()?;
         // Either fails in a transaction that the database has given up, whose commit PostgreSQL would take without a word.
         let end = if answer.is_failure() { UNDO } else { KEEP };
         DB::execute(&mut tx, end).await.map_err(not_committed)?;
         if let Some(keyed) = &self.keyed {
-            let answer = NewAnswer {
+            let row = NewAnswer {
                 key: &keyed.key,
                 fingerprint: &keyed.fingerprint,
                 answer: &answer.to_json()?,
                 retention,
             };
-            if !DB::insert(&mut tx, answer).await.map_err(not_committed)? {
+            if !DB::insert(&mut tx, row).await.map_err(not_committed)? {
                 let lost = ServiceError::Aborted("another did the command".into());
                 return Err(lost.with_retry_after(Claim::RETRY_AFTER));
             }
         }
-        tx.commit().await.map_err(not_committed)
+        tx.commit().await.map_err(not_committed)?;
+        if !answer.is_failure() {
+            after_commit.call();
+        }
+        Ok(())
     }
 
     async fn release(self: Box<Self>) -> Result<(), ServiceError> {
-        Ok(self.slot.take()?.rollback().await?)
+        Ok(self.slot.take()?.tx.rollback().await?)
+    }
+}
+
+impl<DB: IdempotencyDatabase> Drop for SqlClaim<DB> {
+    fn drop(&mut self) {
+        // Whoever still has the request's extensions doesn't keep the key locked.
+        drop(self.slot.take());
     }
 }
 

@@ -16,13 +16,18 @@ const MIGRATIONS: &[Migration] = &[Migration {
 /// Any number that nobody else uses; the bytes say "novaidem".
 const MIGRATION_LOCK: i64 = 0x6e6f_7661_6964_656d;
 
-// In a session that reads one snapshot per transaction an answer can be there unseen: then the insert fails.
+// In a session that reads one snapshot per transaction an answer can be there unseen: then the insert fails. The retention begins with the
+// answer, and not with the transaction.
 const INSERT: &str = "
     INSERT INTO idempotency_answers AS old (key, fingerprint, answer, expires_at)
-    VALUES ($1, $2, $3, now() + make_interval(secs => $4))
+    VALUES ($1, $2, $3, clock_timestamp() + make_interval(secs => $4))
     ON CONFLICT (key) DO UPDATE SET fingerprint = excluded.fingerprint, answer = excluded.answer,
         created_at = excluded.created_at, expires_at = excluded.expires_at
     WHERE old.expires_at <= now()";
+
+// Advisory locks are the database's; those of another schema's table are others.
+const TRY_LOCK: &str =
+    "SELECT pg_try_advisory_xact_lock($1 # 'idempotency_answers'::regclass::oid::bigint)";
 
 const PURGE: &str = "
     DELETE FROM idempotency_answers WHERE key IN (
@@ -42,7 +47,7 @@ impl IdempotencyDatabase for Postgres {
     ) -> Result<bool, sqlx::Error> {
         // Of the digest's 256 bits. Two commands that run at once and share these are as good as impossible, and one of them would come back later.
         let [a, b, c, d, e, f, g, h, ..] = *key.as_bytes();
-        sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)")
+        sqlx::query_scalar(TRY_LOCK)
             .bind(i64::from_be_bytes([a, b, c, d, e, f, g, h]))
             .persistent(false)
             .fetch_one(&mut **tx)

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
@@ -10,13 +11,17 @@ use sqlx::Transaction;
 use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard};
 
 use super::IdempotencyDatabase;
+use crate::panic::Panic;
 
 /// The transaction of a command, as an argument of its handler: what is written in it happens with the command's answer, and not
 /// without. It derefs to [`sqlx::Transaction`].
 ///
 /// A [`SqlIdempotencyStore`](crate::SqlIdempotencyStore) gives it, where its layer is around the endpoint. It is committed or rolled back by that layer, after the
-/// handler; one that outlives the handler keeps the command from being done. A wake-up that waits for the commit, such as that of an outbox's
-/// relay, is for after the answer; the relay of `nova-outbox` finds what was enqueued within milliseconds by itself.
+/// handler; one that outlives the handler keeps the command from being done. What waits for the commit, such as the relay of an outbox, is told by
+/// [`after_commit`](Self::after_commit).
+///
+/// The handler leaves the session's role and search path as they are, or puts them back: the answer is written after it, to the table that was looked into
+/// before it.
 ///
 /// ```
 /// use nova_errors::ServiceError;
@@ -31,25 +36,49 @@ use super::IdempotencyDatabase;
 ///         .execute(&mut **tx)
 ///         .await?;
 ///     // outbox.enqueue(&mut tx, &ProfileUpdated { … }).await?;
+///     // tx.after_commit(move || outbox.wake());
 ///     Ok(command.reply(done.rows_affected()))
 /// }
 /// ```
 pub struct CommandTransaction<DB: IdempotencyDatabase>(
-    OwnedMappedMutexGuard<Option<Transaction<'static, DB>>, Transaction<'static, DB>>,
+    OwnedMappedMutexGuard<Option<Open<DB>>, Open<DB>>,
 );
 
+/// A transaction, and who is to be told of its commit.
+pub(super) struct Open<DB: IdempotencyDatabase> {
+    pub(super) tx: Transaction<'static, DB>,
+    pub(super) after_commit: AfterCommit,
+}
+
+/// What is called after the commit, in order.
+#[derive(Default)]
+pub(super) struct AfterCommit(Vec<Box<dyn FnOnce() + Send>>);
+
+impl AfterCommit {
+    pub(super) fn call(self) {
+        for call in self.0 {
+            // What is committed stays so, and is answered.
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(call)) {
+                let panic = Panic::new(payload.as_ref());
+                tracing::error!(error = %panic, "what was to be done after a commit");
+            }
+        }
+    }
+}
+
 /// Where the layer puts the transaction, and takes it from when the handler is done.
-pub(super) struct Slot<DB: IdempotencyDatabase>(Arc<Mutex<Option<Transaction<'static, DB>>>>);
+pub(super) struct Slot<DB: IdempotencyDatabase>(Arc<Mutex<Option<Open<DB>>>>);
 
 impl<DB: IdempotencyDatabase> Slot<DB> {
     pub(super) fn new(tx: Transaction<'static, DB>) -> Self {
-        Self(Arc::new(Mutex::new(Some(tx))))
+        let after_commit = AfterCommit::default();
+        Self(Arc::new(Mutex::new(Some(Open { tx, after_commit }))))
     }
 
     /// The transaction, unless the handler has kept it.
-    pub(super) fn take(&self) -> Result<Transaction<'static, DB>, ServiceError> {
-        let tx = self.0.try_lock().ok().and_then(|mut slot| slot.take());
-        tx.ok_or_else(|| {
+    pub(super) fn take(&self) -> Result<Open<DB>, ServiceError> {
+        let open = self.0.try_lock().ok().and_then(|mut slot| slot.take());
+        open.ok_or_else(|| {
             ServiceError::Internal("the command's transaction outlived its handler".into())
         })
     }
@@ -79,6 +108,23 @@ impl<DB: IdempotencyDatabase, S: Send + Sync> FromRequestParts<S> for CommandTra
 }
 
 impl<DB: IdempotencyDatabase> CommandTransaction<DB> {
+    /// Calls `notify` once the transaction is committed with the command's success; never for a failure, or for a command that is undone. Those that are
+    /// there already are called first.
+    ///
+    /// It is for wake-ups, and for no effect of its own: where the process ends, the request is dropped in the commit or the commit's outcome is unknown, it is not
+    /// called. It must not block. A panic in it is logged and changes nothing.
+    ///
+    /// ```
+    /// # use nova_service::CommandTransaction;
+    /// # fn example(mut tx: CommandTransaction<sqlx::Sqlite>) {
+    /// let wake_up = std::sync::Arc::new(tokio::sync::Notify::new());
+    /// tx.after_commit(move || wake_up.notify_one());
+    /// # }
+    /// ```
+    pub fn after_commit(&mut self, notify: impl FnOnce() + Send + 'static) {
+        self.0.after_commit.0.push(Box::new(notify));
+    }
+
     /// The transaction that the layer has put into the request's extensions.
     pub(crate) fn of(extensions: Option<&Extensions>) -> Result<Self, ServiceError> {
         let slot = extensions.and_then(|extensions| extensions.get::<Slot<DB>>());
@@ -97,13 +143,13 @@ impl<DB: IdempotencyDatabase> Deref for CommandTransaction<DB> {
     type Target = Transaction<'static, DB>;
 
     fn deref(&self) -> &Self::Target {
-        &self.0
+        &self.0.tx
     }
 }
 
 impl<DB: IdempotencyDatabase> DerefMut for CommandTransaction<DB> {
     fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.0
+        &mut self.0.tx
     }
 }
 

@@ -34,6 +34,14 @@ pub(crate) trait Bank: IdempotencyDatabase {
         tx: &mut Transaction<'static, Self>,
     ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 
+    /// Charges in a savepoint, which is released or dropped.
+    fn nested(
+        tx: &mut Transaction<'static, Self>,
+        key: &str,
+        cents: i64,
+        is_released: bool,
+    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+
     async fn charges(pool: &Pool<Self>) -> Vec<(i64, String)>;
 
     /// What the charges come to, as they were added up one by one.
@@ -68,6 +76,24 @@ macro_rules! bank {
             async fn fail(tx: &mut Transaction<'static, Self>) -> Result<(), sqlx::Error> {
                 let query = sqlx::query("INSERT INTO charges (id, key, cents) VALUES (1, NULL, 1)");
                 query.execute(&mut **tx).await.map(|_| ())
+            }
+
+            async fn nested(
+                tx: &mut Transaction<'static, Self>,
+                key: &str,
+                cents: i64,
+                is_released: bool,
+            ) -> Result<(), sqlx::Error> {
+                let mut savepoint = sqlx::Connection::begin(&mut **tx).await?;
+                sqlx::query("INSERT INTO charges (key, cents) VALUES ($1, $2)")
+                    .bind(key)
+                    .bind(cents)
+                    .execute(&mut *savepoint)
+                    .await?;
+                if is_released {
+                    savepoint.commit().await?;
+                }
+                Ok(())
             }
 
             async fn charges(pool: &Pool<Self>) -> Vec<(i64, String)> {
@@ -211,6 +237,10 @@ pub(crate) async fn checks<DB: Bank>(pool: &Pool<DB>) {
     a_command_without_a_key_is_a_transaction_too(pool).await;
     a_transaction_that_outlives_its_handler_does_nothing(pool).await;
     without_the_layer_there_is_no_transaction(pool).await;
+    after_the_commit_of_a_success_its_waiters_are_told(pool).await;
+    extensions_that_are_kept_hold_no_key(pool).await;
+    savepoints_of_the_handler_are_its_own(pool).await;
+    an_envelope_that_says_failure_is_one_whatever_its_status(pool).await;
 }
 
 async fn effect_and_answer_happen_together<DB: Bank>(pool: &Pool<DB>) {
@@ -318,6 +348,165 @@ async fn without_the_layer_there_is_no_transaction<DB: Bank>(pool: &Pool<DB>) {
     assert_eq!(service.runs(), 0);
 }
 
+/// A service of one handler.
+fn app<H, T, DB>(pool: &Pool<DB>, handler: H) -> Router
+where
+    DB: Bank,
+    H: axum::handler::Handler<T, ()>,
+    T: 'static,
+{
+    let commands = CommandRouter::new("billing-service")
+        .command("charges/create", handler)
+        .layer(IdempotencyLayer::new(SqlIdempotencyStore::new(
+            pool.clone(),
+        )))
+        .build()
+        .unwrap();
+    ServiceLayer::new("billing-service").wrap(commands)
+}
+
+async fn after_the_commit_of_a_success_its_waiters_are_told<DB: Bank>(pool: &Pool<DB>) {
+    let (told, mut heard) = mpsc::unbounded_channel();
+    let handler = move |mut tx: CommandTransaction<DB>, command: Command<super::Charge>| {
+        let told = told.clone();
+        async move {
+            let id = DB::charge(&mut tx, "told", command.cents.into()).await?;
+            for nth in [1, 2] {
+                let told = told.clone();
+                tx.after_commit(move || told.send(nth).unwrap());
+                tx.after_commit(|| panic!("unlucky"));
+            }
+            match command.cents {
+                404 => Err(ServiceError::NotFound("account 7".into())),
+                503 => Err(ServiceError::ServiceUnavailable("bank".into())),
+                13 => panic!("unlucky"),
+                400 => Err(DB::fail(&mut tx).await.unwrap_err().into()),
+                _ => Ok(command.reply(id)),
+            }
+        }
+    };
+    let app = app(pool, handler);
+    for (key, command) in [
+        ("told-404", r#"{"cents":404}"#),
+        ("told-503", r#"{"cents":503}"#),
+        ("told-13", r#"{"cents":13}"#),
+        ("told-400", r#"{"cents":400}"#),
+    ] {
+        let failed = sent(key, command).to(&app).await;
+        assert!(failed.status >= 400, "{}", failed.body);
+        assert!(heard.try_recv().is_err(), "{key}");
+    }
+    for key in [Some("told"), None] {
+        let command = Sent {
+            key,
+            command: r#"{"cents":1}"#,
+            ..FIRST
+        };
+        assert_eq!(command.to(&app).await.status, 200);
+        assert_eq!((heard.try_recv(), heard.try_recv()), (Ok(1), Ok(2)));
+        // The answer of a repeated command is not its commit.
+        if key.is_some() {
+            assert_eq!(command.to(&app).await.status, 200);
+        }
+        assert!(heard.try_recv().is_err());
+    }
+}
+
+async fn extensions_that_are_kept_hold_no_key<DB: Bank>(pool: &Pool<DB>) {
+    let (keep, mut kept) = mpsc::unbounded_channel();
+    let handler = move |extensions: axum::http::Extensions, command: Command<super::Charge>| {
+        keep.send(extensions).unwrap();
+        async move {
+            if command.cents == 0 {
+                std::future::pending::<()>().await;
+            }
+            Ok::<_, ServiceError>(command.reply(1))
+        }
+    };
+    let app = app(pool, handler);
+    let hung = tokio::spawn({
+        let (app, request) = (app.clone(), sent("extensions", r#"{"cents":0}"#).request());
+        async move { ask(&app, request).await }
+    });
+    let first = kept.recv().await;
+    hung.abort();
+    assert!(hung.await.is_err());
+    let command = sent("extensions", r#"{"cents":1}"#);
+    let mut answer = command.to(&app).await;
+    // The rollback may still be on its way: a hundred tries are more than it takes.
+    for _ in 0..100 {
+        if answer.status != 409 {
+            break;
+        }
+        tokio::time::sleep(nova_service::Claim::RETRY_AFTER).await;
+        answer = command.to(&app).await;
+    }
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    drop(first);
+}
+
+async fn savepoints_of_the_handler_are_its_own<DB: Bank>(pool: &Pool<DB>) {
+    let handler = async |mut tx: CommandTransaction<DB>, command: Command<super::Charge>| {
+        let kept = DB::charge(&mut tx, "outer", 1).await?;
+        DB::nested(&mut tx, "nested", command.cents.into(), command.cents == 1).await?;
+        if command.cents == 3 {
+            return Err(ServiceError::NotFound("account 7".into()));
+        }
+        Ok(command.reply(kept))
+    };
+    let app = app(pool, handler);
+    let count = async |key: &str| {
+        let all = DB::charges(pool).await;
+        all.iter().filter(|(_, of)| of == key).count()
+    };
+    for (key, command, status, outer, nested) in [
+        ("released", r#"{"cents":1}"#, 200, 1, 1),
+        ("dropped-inside", r#"{"cents":2}"#, 200, 2, 1),
+        ("undone", r#"{"cents":3}"#, 404, 2, 1),
+    ] {
+        let command = sent(key, command);
+        let first = command.to(&app).await;
+        assert_eq!(first.status, status, "{}", first.body);
+        assert_eq!(command.to(&app).await.shown(), first.shown());
+        assert_eq!(
+            (count("outer").await, count("nested").await),
+            (outer, nested)
+        );
+    }
+}
+
+async fn an_envelope_that_says_failure_is_one_whatever_its_status<DB: Bank>(pool: &Pool<DB>) {
+    let handler = async |mut tx: CommandTransaction<DB>, command: Command<super::Charge>| {
+        DB::charge(&mut tx, "envelope", 1).await?;
+        let error = match command.cents {
+            1 => r#""sold out""#,
+            2 => r#"{"code":"sold_out","message":"no more of it"}"#,
+            3 => r#"{"code":"conflict","message":"no more of it"}"#,
+            _ => "null",
+        };
+        let envelope = format!(
+            r#"{{"request_id":"{}","success":false,"data":null,"error":{error},"timestamp":"2025-10-28T00:00:00Z"}}"#,
+            command.request_id()
+        );
+        Ok::<_, ServiceError>(([("content-type", "application/json")], envelope))
+    };
+    let app = app(pool, handler);
+    for (key, command) in [
+        ("text", r#"{"cents":1}"#),
+        ("unknown-code", r#"{"cents":2}"#),
+        ("code", r#"{"cents":3}"#),
+        ("nothing", r#"{"cents":4}"#),
+    ] {
+        let command = sent(key, command);
+        assert_eq!(command.to(&app).await.status, 200, "{key}");
+        let again = command.to(&app).await;
+        assert_eq!(again.header("idempotency-replayed"), "true", "{key}");
+        assert!(again.body.contains(r#""success":false"#), "{}", again.body);
+    }
+    let all = DB::charges(pool).await;
+    assert!(all.iter().all(|(_, key)| key != "envelope"), "{all:?}");
+}
+
 /// On PostgreSQL a statement that fails takes the transaction with it, whatever the handler says.
 pub(crate) async fn a_transaction_that_failed_is_no_success(pool: &Pool<Postgres>) {
     let service = Service::on(pool).await;
@@ -332,6 +521,100 @@ pub(crate) async fn a_transaction_that_failed_is_no_success(pool: &Pool<Postgres
         assert_eq!(answer.status, 500, "{}", answer.body);
     }
     assert_eq!(Postgres::charges(pool).await, before);
+}
+
+/// As two processes do, each with a store of its own.
+pub(crate) async fn of_many_attempts_in_two_processes_one_takes_effect<DB: Bank>(pool: &Pool<DB>) {
+    let services = [Service::on(pool).await, Service::on(pool).await];
+    let attempts = (0..80).map(async |n| {
+        let service = &services[n % 2];
+        let key = format!("raced-{}", n % 10);
+        let command = sent(&key, r#"{"cents":1}"#);
+        loop {
+            let answer = command.to(&service.app).await;
+            if answer.status == 200 {
+                let body = answer.body;
+                let data = body.split_once(r#""data":"#).unwrap().1;
+                return (n % 10, data.split_once(',').unwrap().0.to_owned());
+            }
+            assert!(
+                answer.body.contains(r#""code":"aborted""#),
+                "{}",
+                answer.body
+            );
+            tokio::task::yield_now().await;
+        }
+    });
+    let mut answers = futures::future::join_all(attempts).await;
+    answers.sort();
+    answers.dedup();
+    assert_eq!(answers.len(), 10, "one answer for each: {answers:?}");
+    for n in 0..10 {
+        assert_eq!(services[0].charged(&format!("raced-{n}")).await, 1);
+    }
+}
+
+pub(crate) async fn a_commit_that_is_refused_leaves_nothing(pool: &Pool<Postgres>) {
+    migrate_idempotency(pool).await.unwrap();
+    Postgres::make_table(pool).await;
+    let constraint =
+        "ALTER TABLE charges ADD CONSTRAINT once UNIQUE (key) DEFERRABLE INITIALLY DEFERRED";
+    sqlx::raw_sql(constraint).execute(pool).await.unwrap();
+    let runs = Arc::new(AtomicU32::new(0));
+    let (told, mut heard) = mpsc::unbounded_channel();
+    let handler = {
+        let runs = runs.clone();
+        move |mut tx: CommandTransaction<Postgres>, command: Command<super::Charge>| {
+            let run = runs.fetch_add(1, Ordering::SeqCst);
+            let told = told.clone();
+            async move {
+                tx.after_commit(move || told.send(run).unwrap());
+                Postgres::charge(&mut tx, "twice", 1).await?;
+                if run < 2 {
+                    Postgres::charge(&mut tx, "twice", 1).await?;
+                }
+                Ok::<_, ServiceError>(command.reply(1))
+            }
+        }
+    };
+    let app = app(pool, handler);
+    for _ in 0..2 {
+        let refused = FIRST.to(&app).await;
+        assert!(
+            refused.body.contains(r#""code":"conflict""#),
+            "{}",
+            refused.body
+        );
+        assert!(refused.body.contains(r#""effect":"unknown""#));
+        assert!(Postgres::charges(pool).await.is_empty());
+        assert_eq!(Postgres::total(pool).await, 0);
+        assert!(heard.try_recv().is_err(), "told of a commit that was none");
+    }
+    assert_eq!(FIRST.to(&app).await.status, 200);
+    assert_eq!(heard.try_recv(), Ok(2));
+    assert_eq!(Postgres::charges(pool).await.len(), 1);
+    assert_eq!(runs.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn on_sqlite_of_many_attempts_in_two_processes_one_takes_effect() {
+    let folder = tempfile::tempdir().unwrap();
+    of_many_attempts_in_two_processes_one_takes_effect(&sqlite(&folder).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_sqlite_commands_at_once_wait_for_each_other_and_none_is_turned_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let pool = sqlite(&folder).await;
+    let service = Service::on(&pool).await;
+    let commands = (0..32).map(|n| {
+        let (app, key) = (service.app.clone(), format!("at-once-{n}"));
+        tokio::spawn(async move { sent(&key, r#"{"cents":1}"#).to(&app).await.status })
+    });
+    for status in futures::future::join_all(commands).await {
+        assert_eq!(status.unwrap(), 200);
+    }
+    assert_eq!(Sqlite::total(&pool).await, 32);
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
+use chrono::{DateTime, Utc};
 use nova_errors::ServiceError;
 use nova_events::NewEvent;
 use sqlx::{Database, Pool, Transaction};
+use uuid::Uuid;
 
 use crate::OutboxStore;
 
@@ -25,12 +27,32 @@ pub trait OutboxDatabase: Database + sealed::Sealed {
     /// What the relay reads and settles through.
     type Repository: OutboxStore + From<Pool<Self>>;
 
-    /// Inserts events in order, in one statement.
+    /// Inserts events in order, in one statement, after taking the locks of their aggregates where it is to.
     #[doc(hidden)]
     fn insert<'a>(
         tx: &'a mut Transaction<'_, Self>,
         events: &'a [NewEvent],
+        lock: bool,
     ) -> impl Future<Output = Result<(), sqlx::Error>> + Send + 'a
+    where
+        Self: Sized;
+
+    /// Inserts an event that waits for its time.
+    #[doc(hidden)]
+    fn schedule<'a>(
+        tx: &'a mut Transaction<'_, Self>,
+        event: &'a NewEvent,
+        due_at: DateTime<Utc>,
+    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send + 'a
+    where
+        Self: Sized;
+
+    /// Deletes an event that waits for its time; whether there was one.
+    #[doc(hidden)]
+    fn cancel<'a>(
+        tx: &'a mut Transaction<'_, Self>,
+        id: Uuid,
+    ) -> impl Future<Output = Result<bool, sqlx::Error>> + Send + 'a
     where
         Self: Sized;
 

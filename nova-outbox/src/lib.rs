@@ -3,7 +3,9 @@
 //!
 //! - [`Outbox::enqueue`] takes the caller's transaction, and nothing else: the event exists if the change does.
 //! - [`OutboxProcessor`] is the relay, one in each process, any number of processes.
+//! - [`Outbox::enqueue_at`] schedules an event for later; [`Outbox::cancel`] takes it back.
 //! - [`migrate`] makes the tables.
+//! - `OutboxAdmin`, and the command `nova-outbox` over it (feature `cli`), list, replay and purge, and check an outbox up.
 //!
 //! ```
 //! use std::time::Duration;
@@ -47,6 +49,8 @@
 //! # }
 //! ```
 //!
+//! The [guides](guide) say what is promised and what that rests on, how an outbox is operated, and how to move from an older table.
+//!
 //! # Features
 //!
 //! | feature | adds |
@@ -54,18 +58,29 @@
 //! | `postgres` | the outbox on PostgreSQL |
 //! | `sqlite` | the outbox on SQLite |
 //! | `kafka` | publication to Kafka |
+//! | `cli` | the command `nova-outbox`, on either database |
 //! | `test-util` | the conformance suite for implementations of [`OutboxStore`] |
+//!
+//! # Between processes
+//!
+//! A commit through [`Outbox::commit`] wakes the relays of its own process. Those of others poll. Where that is too late,
+//! `PostgresNotifier` tells them by `NOTIFY`, outside of the business transactions, and `PostgresListener` wakes them.
 //!
 //! # Metrics
 //!
 //! Through the `metrics` facade, with the label `source`: `outbox_pending`, `outbox_retrying` (aggregates on hold), `outbox_dead`,
 //! `outbox_oldest_age_seconds`, `outbox_published_total`, `outbox_publish_latency_seconds` (from enqueue to acknowledgement, by the database's
-//! clock). A relay reports on the buckets that it owns: sum over the relays.
+//! clock). A relay reports on the buckets that it owns: sum over the relays. `DeadLetterRetention` counts what it deletes in
+//! `outbox_dead_purged_total`. Rules for Prometheus are in `deploy/prometheus/nova-outbox.rules.yaml`.
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod admin;
 mod bucket;
 #[cfg(feature = "test-util")]
 pub mod conformance;
 mod database;
+#[cfg(doc)]
+pub mod guide;
 mod handle;
 mod health;
 mod into_new_event;
@@ -84,6 +99,11 @@ mod sqlite;
 mod store;
 mod wake_up;
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use admin::{
+    Batches, Check, DeadLetterRetention, EventDetails, EventFilter, EventPage, EventState,
+    ListedEvent, OutboxAdmin, OutboxSummary, SchemaVersion, Severity, Shelf, Thresholds,
+};
 pub use bucket::Bucket;
 pub use database::{OutboxDatabase, OutboxRepository, migrate};
 pub use handle::OutboxHandle;
@@ -92,12 +112,12 @@ pub use into_new_event::IntoNewEvent;
 pub use kafka_publisher::KafkaOutboxPublisher;
 pub use outbox::{Outbox, OutboxBuilder};
 #[cfg(feature = "postgres")]
-pub use postgres::PostgresOutboxRepository;
+pub use postgres::{PostgresListener, PostgresNotifier, PostgresOutboxRepository};
 pub use processor::OutboxProcessor;
 pub use publisher::{OutboxEvent, OutboxPublisher};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteOutboxRepository;
 pub use store::{
-    EventKey, Failure, Lease, OutboxStats, OutboxStore, Outcomes, ReadBatch, ReadRequest, RelayId,
-    Release, Settled, StoredEvent, Tenancy,
+    EventKey, Failure, Lease, Moved, OutboxStats, OutboxStore, Outcomes, ReadBatch, ReadRequest,
+    RelayId, Release, Settled, StoredEvent, Tenancy,
 };

@@ -1,12 +1,17 @@
 use std::marker::PhantomData;
 
+use chrono::{DateTime, Utc};
 use nova_errors::{ServiceError, Violation};
 use nova_events::NewEvent;
 use nova_models::ServiceName;
 use sqlx::Transaction;
+use uuid::Uuid;
 
 use crate::wake_up::WakeUp;
 use crate::{IntoNewEvent, OutboxDatabase};
+
+/// The first second of the year 10000: later times are not the same in every database.
+const END_OF_TIME: i64 = 253_402_300_800;
 
 /// Where a service puts its events: into the transaction that changes the data, so that both
 /// happen or neither does.
@@ -41,7 +46,8 @@ use crate::{IntoNewEvent, OutboxDatabase};
 /// Events of one aggregate go out in the order of their sequence numbers. That is the order in which things happened
 /// where the transactions that write to one aggregate take a lock on it *before* they enqueue: `UPDATE` its row, insert
 /// it, or `SELECT … FOR UPDATE` it. Without a lock two transactions have no order, and whichever commits
-/// first may be published first.
+/// first may be published first. Callers that don't lock the aggregate themselves let the outbox do it:
+/// [`lock_aggregates`](OutboxBuilder::lock_aggregates).
 ///
 /// # Only in a transaction
 ///
@@ -68,6 +74,7 @@ use crate::{IntoNewEvent, OutboxDatabase};
 pub struct Outbox<DB> {
     source: Option<ServiceName>,
     max_payload: usize,
+    lock_aggregates: bool,
     wake: WakeUp,
     database: PhantomData<fn(DB)>,
 }
@@ -77,6 +84,7 @@ impl<DB> Clone for Outbox<DB> {
         Self {
             source: self.source.clone(),
             max_payload: self.max_payload,
+            lock_aggregates: self.lock_aggregates,
             wake: self.wake.clone(),
             database: PhantomData,
         }
@@ -100,6 +108,7 @@ impl<DB: OutboxDatabase> Outbox<DB> {
         Self {
             source: None,
             max_payload: Self::DEFAULT_MAX_PAYLOAD,
+            lock_aggregates: false,
             wake: WakeUp::new(),
             database: PhantomData,
         }
@@ -111,6 +120,7 @@ impl<DB: OutboxDatabase> Outbox<DB> {
         OutboxBuilder {
             source: source.into(),
             max_payload: Self::DEFAULT_MAX_PAYLOAD,
+            lock_aggregates: false,
             database: PhantomData,
         }
     }
@@ -164,6 +174,72 @@ impl<DB: OutboxDatabase> Outbox<DB> {
         self.insert(tx, &events).await
     }
 
+    /// Schedules an event: it goes out as if it were enqueued at `when`, by the database's clock. Returns its id, with which it can be
+    /// [cancelled](Self::cancel).
+    ///
+    /// It waits in a table of its own (`outbox_scheduled`). When it is due a relay moves it into the outbox, exactly once however many
+    /// relays there are, and there it takes its place behind what its aggregate has enqueued by then. Scheduled events of an aggregate
+    /// are moved in the order of their times. `created_at` is the time of the move. A time in the past is due at once.
+    ///
+    /// A relay that is [woken by](crate::OutboxProcessor::wake_on) this outbox is on time. Others look for new schedules every second poll interval, so that an
+    /// event which is due sooner than that may be as much late.
+    ///
+    /// ```
+    /// use chrono::{TimeDelta, Utc};
+    /// # use nova_events::social::FollowCreated;
+    /// # use nova_outbox::Outbox;
+    /// # async fn remind(outbox: Outbox<sqlx::Sqlite>, tx: &mut sqlx::SqliteTransaction<'_>, event: FollowCreated) -> Result<(), nova_errors::ServiceError> {
+    /// let id = outbox.enqueue_at(tx, &event, Utc::now() + TimeDelta::days(1)).await?;
+    /// // … in another transaction, before that:
+    /// let was_scheduled = outbox.cancel(tx, id).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`enqueue`](Self::enqueue), and `Validation` for a time before 1970 or after 9999. Both leave the transaction
+    /// usable.
+    ///
+    /// # Cancel safety
+    ///
+    /// After a drop the event may or may not be in the transaction: roll it back.
+    pub async fn enqueue_at(
+        &self,
+        tx: &mut Transaction<'_, DB>,
+        event: impl IntoNewEvent,
+        when: DateTime<Utc>,
+    ) -> Result<Uuid, ServiceError> {
+        let event = self.admit(event)?;
+        if !(0..END_OF_TIME).contains(&when.timestamp()) {
+            let violation = Violation::new("when", "expected a time from 1970 to 9999");
+            return Err(ServiceError::Validation(violation.into()));
+        }
+        DB::schedule(tx, &event, when).await?;
+        self.wake.scheduled();
+        Ok(event.event_id())
+    }
+
+    /// Cancels a scheduled event, in the caller's transaction; returns whether it was still waiting.
+    ///
+    /// Where it says so and `tx` is committed, the event never goes out. Where it doesn't, the event was moved into the outbox and
+    /// goes out, or there was none.
+    ///
+    /// # Errors
+    ///
+    /// What the database answers.
+    ///
+    /// # Cancel safety
+    ///
+    /// After a drop the event may or may not be cancelled in the transaction: roll it back.
+    pub async fn cancel(
+        &self,
+        tx: &mut Transaction<'_, DB>,
+        event_id: Uuid,
+    ) -> Result<bool, ServiceError> {
+        Ok(DB::cancel(tx, event_id).await?)
+    }
+
     /// Commits, and wakes the relays of this process.
     ///
     /// A plain `tx.commit()` is right too: the relay then finds the event by polling, for a moment after the enqueue
@@ -178,8 +254,31 @@ impl<DB: OutboxDatabase> Outbox<DB> {
     /// After a drop the transaction may or may not be committed.
     pub async fn commit(&self, tx: Transaction<'_, DB>) -> Result<(), ServiceError> {
         tx.commit().await?;
-        self.wake.committed();
+        self.wake();
         Ok(())
+    }
+
+    /// Wakes the relays of this process, for where somebody else has committed: `nova-service` commits the transaction of an idempotent command once it
+    /// has the answer.
+    ///
+    /// ```
+    /// # use nova_errors::ServiceError;
+    /// # use nova_events::social::FollowCreated;
+    /// # use nova_outbox::Outbox;
+    /// use nova_service::CommandTransaction;
+    ///
+    /// async fn follow(
+    ///     outbox: Outbox<sqlx::Sqlite>,
+    ///     mut tx: CommandTransaction<sqlx::Sqlite>,
+    ///     event: FollowCreated,
+    /// ) -> Result<(), ServiceError> {
+    ///     outbox.enqueue(&mut tx, &event).await?;
+    ///     tx.after_commit(move || outbox.wake());
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn wake(&self) {
+        self.wake.committed();
     }
 
     /// The service whose events these are, where it was told.
@@ -220,7 +319,7 @@ impl<DB: OutboxDatabase> Outbox<DB> {
         tx: &mut Transaction<'_, DB>,
         events: &[NewEvent],
     ) -> Result<(), ServiceError> {
-        DB::insert(tx, events).await?;
+        DB::insert(tx, events, self.lock_aggregates).await?;
         self.wake.enqueued();
         Ok(())
     }
@@ -231,6 +330,7 @@ impl<DB: OutboxDatabase> Outbox<DB> {
 pub struct OutboxBuilder<DB> {
     source: String,
     max_payload: usize,
+    lock_aggregates: bool,
     database: PhantomData<fn(DB)>,
 }
 
@@ -240,6 +340,21 @@ impl<DB: OutboxDatabase> OutboxBuilder<DB> {
     #[must_use]
     pub fn max_payload(mut self, bytes: usize) -> Self {
         self.max_payload = bytes;
+        self
+    }
+
+    /// Whether `enqueue` and `enqueue_all` take a lock on the aggregates of their events, until the transaction ends; by default they
+    /// don't.
+    ///
+    /// For callers that don't lock an aggregate's row before they enqueue: with it the events of an aggregate go out in the order in which their
+    /// transactions enqueued. It is a transaction-level advisory lock, taken in the same statement, before the event has its number; it works
+    /// through a pooler in transaction mode. Transactions that enqueue for several aggregates in several calls can wait for each other in a
+    /// circle: PostgreSQL then ends one of them (`Conflict`, to be tried again). One `enqueue_all` takes its locks in a fixed order.
+    ///
+    /// On SQLite it changes nothing: writing transactions come one after the other there.
+    #[must_use]
+    pub fn lock_aggregates(mut self, lock: bool) -> Self {
+        self.lock_aggregates = lock;
         self
     }
 
@@ -262,6 +377,7 @@ impl<DB: OutboxDatabase> OutboxBuilder<DB> {
         Ok(Outbox {
             source: Some(ServiceName::new(self.source)?),
             max_payload: self.max_payload,
+            lock_aggregates: self.lock_aggregates,
             ..Outbox::new()
         })
     }

@@ -44,7 +44,10 @@ use crate::{Outbox, OutboxDatabase, OutboxHandle, OutboxPublisher, OutboxStore};
 ///   again, with the same `event_id`.
 /// - **A failing event holds back its own aggregate only**, with growing waits; after its retries it becomes a dead letter
 ///   (`outbox_dead`), with its cause, and its aggregate goes on.
-/// - **An outage of the broker costs no event an attempt**: the relay waits as a whole, and tries with one event.
+/// - **An outage of the broker costs no event an attempt**: the relay waits as a whole, and tries with one event. Where only a part of it is
+///   away, such as a partition without a leader, the events of that part wait on hold, without losing an attempt, and the others go out.
+/// - **The long backlog of one aggregate does not hold back the others**: it is read into memory bit by bit.
+/// - **Scheduled events** are moved into the outbox when they are due, each once, by the relay that owns their bucket.
 ///
 /// # Ownership, and what a suspended relay can still do
 ///
@@ -65,9 +68,16 @@ use crate::{Outbox, OutboxDatabase, OutboxHandle, OutboxPublisher, OutboxStore};
 ///
 /// # Bounds
 ///
-/// In memory are at most 64 buckets of three times the batch, and 32 MiB of payloads and what one read finds: a batch, and a batch of events
-/// whose hold is over. In flight are at most three times the batch.
-/// An idle relay makes at most one query a poll interval. The gauges are counted at most every 5 s.
+/// | what | at most |
+/// |---|---|
+/// | events that a statement reads, deletes or moves | the batch; under a backlog up to ten times as many (10 000), as long as statements take less than 500 ms |
+/// | payloads in memory | 32 MiB, and the two that exceed it |
+/// | events in memory | 50 000, and what one read finds |
+/// | events of an aggregate in memory | the batch |
+/// | events in flight | ten batches; those that take longer than 1 s don't keep others from being read |
+/// | events in memory whose hold is over | a batch |
+/// | queries of an idle relay | one a poll interval |
+/// | counts for the gauges | one every 5 s, and a twentieth of the time |
 pub struct OutboxProcessor {
     store: Arc<dyn OutboxStore>,
     publisher: Arc<dyn OutboxPublisher>,
@@ -83,7 +93,7 @@ pub struct OutboxProcessor {
 impl OutboxProcessor {
     /// A relay from a repository to a publisher.
     ///
-    /// - `batch`: how many events a statement reads or deletes, 1 to 10 000.
+    /// - `batch`: how many events a statement reads or deletes, 1 to 10 000; it [grows](Self#bounds) under a backlog.
     /// - `poll`: how often it looks for events when nothing wakes it, 10 ms to 60 s.
     /// - `max_retries`: how often an event is tried again after its first failure, 0 to 100.
     ///

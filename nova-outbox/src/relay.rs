@@ -10,11 +10,14 @@
 //! - Nothing goes out that could still be on its way when the lease ends.
 
 mod aggregate;
+mod batch_size;
 mod broker;
+mod flight;
 mod gauges;
 mod lanes;
 mod operation;
 mod publication;
+mod reading;
 mod settings;
 mod settling;
 mod territory;
@@ -31,23 +34,20 @@ use nova_errors::{Backoff, Chain, ServiceError};
 use nova_service::Shutdown;
 use tokio::time::Instant;
 
+use self::batch_size::BatchSize;
 use self::broker::Broker;
+use self::flight::Flight;
 use self::gauges::Gauges;
-use self::lanes::{Lanes, Queued};
+use self::lanes::Lanes;
 use self::operation::Operation;
 use self::publication::Publication;
+use self::reading::MAX_BATCHES_IN_FLIGHT;
 use self::territory::Territory;
 use crate::health::RelayHealth;
-use crate::wake_up::{Ladder, Waker};
-use crate::{
-    Bucket, OutboxPublisher, OutboxStats, OutboxStore, Outcomes, ReadBatch, RelayId, Release,
-    StoredEvent, Tenancy,
-};
+use crate::wake_up::{Ladder, Waker, Woken};
+use crate::{Bucket, OutboxPublisher, OutboxStats, OutboxStore, Outcomes, RelayId, Tenancy};
 
 pub(crate) use self::settings::RelaySettings;
-
-/// The payloads in memory above which nothing more is read: 32 MiB, which one more read can exceed.
-const MAX_BYTES: usize = 32 * 1024 * 1024;
 
 /// How long a count may take, which looks at every pending row.
 const COUNT_LIMIT: Duration = Duration::from_secs(5 * 60);
@@ -68,7 +68,9 @@ pub(crate) struct Relay {
     territory: Territory,
     lanes: Lanes,
     broker: Broker,
+    batch: BatchSize,
     in_flight: FuturesUnordered<BoxFuture<'static, Publication>>,
+    flight: Flight,
     outcomes: Outcomes,
     operation: Option<BoxFuture<'static, Operation>>,
     count: Option<BoxFuture<'static, (Duration, Result<OutboxStats, ServiceError>)>>,
@@ -78,6 +80,16 @@ pub(crate) struct Relay {
     poll_at: Instant,
     renew_at: Instant,
     count_at: Instant,
+    /// When to move what is scheduled.
+    move_at: Option<Instant>,
+    /// Something was scheduled in a transaction that may still be open.
+    schedules: bool,
+    /// Whether the last operation moved what is scheduled.
+    moved_last: bool,
+    /// Until when not to read buckets with a full lane.
+    deep_read_at: Option<Instant>,
+    /// Whether there is more that is due than was read.
+    due_waits: bool,
     settle_at: Option<Instant>,
     store_failures: u32,
     store_retry_at: Option<Instant>,
@@ -96,6 +108,7 @@ impl Relay {
         Self {
             id: RelayId::new(),
             gauges: Gauges::new(settings.source.clone()),
+            batch: BatchSize::new(settings.batch),
             store,
             publisher,
             settings,
@@ -105,6 +118,7 @@ impl Relay {
             lanes: Lanes::default(),
             broker: Broker::default(),
             in_flight: FuturesUnordered::new(),
+            flight: Flight::default(),
             outcomes: Outcomes::default(),
             operation: None,
             count: None,
@@ -113,6 +127,11 @@ impl Relay {
             poll_at: now,
             renew_at: now,
             count_at: now,
+            move_at: None,
+            schedules: false,
+            moved_last: false,
+            deep_read_at: None,
+            due_waits: false,
             settle_at: None,
             store_failures: 0,
             store_retry_at: None,
@@ -162,12 +181,7 @@ impl Relay {
                     }
                 }
                 woken = woken(&mut self.waker), if !self.stopping => {
-                    if woken.committed {
-                        self.territory.mark_unread();
-                    }
-                    if woken.enqueued {
-                        self.ladder.start(Instant::now());
-                    }
+                    self.wake(woken, Instant::now());
                 }
                 () = tokio::time::sleep_until(next) => {}
             }
@@ -183,9 +197,30 @@ impl Relay {
         self.in_flight.is_empty() && self.outcomes.is_empty() && self.operation.is_none()
     }
 
+    fn wake(&mut self, woken: Woken, now: Instant) {
+        self.schedules |= woken.scheduled;
+        if woken.committed || woken.notified {
+            self.territory.mark_unread();
+        }
+        if woken.committed && std::mem::take(&mut self.schedules) {
+            self.move_within(Some(Duration::ZERO), now);
+        }
+        if woken.enqueued || woken.scheduled {
+            self.ladder.start(now);
+        }
+    }
+
     fn fire_timers(&mut self, now: Instant) {
+        self.flight.pass(now);
+        if self.deep_read_at.is_some_and(|at| at <= now) {
+            self.deep_read_at = None;
+        }
         if self.ladder.is_due(now) {
             self.territory.mark_unread();
+            if self.schedules {
+                self.schedules = self.ladder.next().is_some();
+                self.move_within(Some(Duration::ZERO), now);
+            }
         }
         while let Some(Reverse((at, bucket))) = self.holds.peek().copied()
             && at <= now
@@ -220,19 +255,27 @@ impl Relay {
         {
             return;
         }
-        while self.in_flight.len() < self.broker.permits(now) {
+        while self.may_send(now) {
             let Some((aggregate, queued)) = self.lanes.take_ready() else {
                 break;
             };
             match queued.event.clone() {
                 Ok(event) => {
                     let publisher = Arc::clone(&self.publisher);
-                    let sent = publication::publish(publisher, aggregate, queued, event);
+                    self.flight.sent(queued.key.seq, now);
+                    let sent = publication::publish(publisher, aggregate, queued, event, now);
                     self.in_flight.push(sent.boxed());
                 }
                 Err(error) => self.fail(&aggregate, &queued, &error, u32::MAX, now),
             }
         }
+    }
+
+    /// While the broker is away one event tries. Those that have been in flight for long may be waiting for a part of it only, and don't keep
+    /// another one from trying.
+    fn may_send(&self, now: Instant) -> bool {
+        let most = self.batch.len() * MAX_BATCHES_IN_FLIGHT;
+        self.in_flight.len() < most && self.flight.recent() < self.broker.permits(now)
     }
 
     fn start_operation(&mut self, now: Instant) {
@@ -247,24 +290,23 @@ impl Relay {
         let leases = self.territory.give_up(|bucket| lanes.count(bucket) == 0);
         if !leases.is_empty() {
             self.start(operation::release(self.id, leases));
-        } else if self.outcomes.len() >= self.settings.batch_len() {
+        } else if self.outcomes.len() >= self.batch.len() {
             self.start_settle();
+        } else if !self.moved_last && self.may_move(now) {
+            self.moved_last = true;
+            self.start_move();
         } else if self.may_read(now) {
-            self.start_read();
+            self.moved_last = false;
+            self.start_read(now);
+        } else if self.may_move(now) {
+            self.start_move();
         } else if self.must_settle(now) {
             self.start_settle();
         }
     }
 
-    fn may_read(&self, now: Instant) -> bool {
-        let batch = self.settings.batch_len();
-        !self.stopping
-            && self.in_flight.len() + self.lanes.ready() < batch
-            && self.lanes.bytes() < MAX_BYTES
-            && self.broker.permits(now) > 0
-            && self
-                .territory
-                .is_unread(|bucket| self.lanes.count(bucket) < batch)
+    fn may_move(&self, now: Instant) -> bool {
+        !self.stopping && self.move_at.is_some_and(|at| at <= now)
     }
 
     fn must_settle(&self, now: Instant) -> bool {
@@ -277,14 +319,6 @@ impl Relay {
         operation: impl FnOnce(Arc<dyn OutboxStore>) -> BoxFuture<'static, Operation>,
     ) {
         self.operation = Some(operation(Arc::clone(&self.store)));
-    }
-
-    fn start_read(&mut self) {
-        let (lanes, batch) = (&self.lanes, self.settings.batch_len());
-        let has_room = |bucket| lanes.count(bucket) < batch;
-        let buckets = self.territory.begin_read(has_room);
-        let known = lanes.known(&buckets);
-        self.start(operation::read(buckets, known, self.settings.batch));
     }
 
     fn start_settle(&mut self) {
@@ -322,21 +356,35 @@ impl Relay {
     }
 
     fn complete(&mut self, done: Operation, now: Instant) {
-        self.poll_at = now + self.settings.poll;
         let outcome = match done {
             Operation::Renewed { asked_at, tenancy } => {
+                // It says whether anything is there, as a poll does.
+                self.poll_at = now + self.settings.poll;
                 tenancy.map(|tenancy| self.renewed(&tenancy, asked_at, now))
             }
             Operation::Released { leases, result } => {
                 result.map(|()| self.territory.released(&leases))
             }
-            Operation::Read { buckets, batch } => match batch {
+            Operation::Read { asked, took, batch } => match batch {
                 Ok(batch) => {
-                    self.read(&buckets, batch, now);
+                    if self.territory.is_all(&asked.buckets) {
+                        self.poll_at = now + self.settings.poll;
+                    }
+                    self.read(&asked, batch, took, now);
                     Ok(())
                 }
                 Err(error) => {
-                    self.territory.read_again(&buckets);
+                    self.territory.read_again(&asked.buckets);
+                    Err(error)
+                }
+            },
+            Operation::Moved { limit, moved } => match moved {
+                Ok(moved) => {
+                    self.moved(moved, limit, now);
+                    Ok(())
+                }
+                Err(error) => {
+                    self.move_within(Some(Duration::ZERO), now);
                     Err(error)
                 }
             },
@@ -386,51 +434,20 @@ impl Relay {
         if tenancy.pending {
             self.territory.mark_unread();
         }
-    }
-
-    fn read(&mut self, buckets: &[Bucket], batch: ReadBatch, now: Instant) {
-        if batch.events.len() >= self.settings.batch_len()
-            && let Some(last) = batch.events.last()
-        {
-            self.territory.end_full_read(buckets, last.key.bucket);
-        }
-        if self.stopping {
-            return;
-        }
-        let more_due = batch.due.len() >= self.settings.batch_len();
-        for row in batch.due {
-            if self.admit(row, true, now) && more_due {
-                self.territory.read_again(buckets);
-            }
-        }
-        for row in batch.events {
-            self.admit(row, false, now);
-        }
-        for key in batch.orphans {
-            if let Some(epoch) = self.territory.epoch(key.bucket)
-                && self.lanes.reserve(key)
-            {
-                self.outcomes.released.push(Release { key, epoch });
-            }
-        }
-    }
-
-    fn admit(&mut self, row: StoredEvent, retry: bool, now: Instant) -> bool {
-        // A bucket can be lost, or begin to drain, while it is read.
-        if !self.territory.publishes(row.key.bucket) {
-            return false;
-        }
-        let (aggregate, queued) = Queued::new(row, retry, now);
-        self.lanes.admit(aggregate, queued)
+        self.scheduled(tenancy, now);
     }
 
     /// When to look again. `now` is when this turn began: what falls due during the turn is not over, but due at once.
     fn next_timer(&self, now: Instant) -> Instant {
         let waits_for_store = self.store_retry_at.filter(|at| *at > now);
         let resume = self.broker.next_try().filter(|at| *at > now);
+        let is_idle = self.operation.is_none() && waits_for_store.is_none();
         let timers = [
             Some(self.poll_at),
-            Some(self.renew_at).filter(|_| self.operation.is_none() && waits_for_store.is_none()),
+            Some(self.renew_at).filter(|_| is_idle),
+            self.move_at.filter(|_| is_idle),
+            self.deep_read_at,
+            self.flight.next(),
             self.ladder.next(),
             self.holds.peek().map(|Reverse((at, _))| *at),
             self.settle_at.filter(|at| *at > now),
@@ -454,7 +471,7 @@ async fn resolved<T>(operation: &mut Option<BoxFuture<'static, T>>) -> T {
     }
 }
 
-async fn woken(waker: &mut Option<Waker>) -> crate::wake_up::Woken {
+async fn woken(waker: &mut Option<Waker>) -> Woken {
     match waker {
         Some(waker) => waker.woken().await,
         None => std::future::pending().await,

@@ -9,13 +9,17 @@ mod migrate;
 mod outcomes;
 mod read;
 mod repository;
+mod scheduled;
 
+use chrono::{DateTime, Utc};
 use nova_errors::ServiceError;
 use nova_events::NewEvent;
 use sqlx::{Sqlite, SqlitePool, Transaction};
+use uuid::Uuid;
 
 use crate::OutboxDatabase;
 
+pub(crate) use migrate::LATEST_VERSION;
 pub use repository::SqliteOutboxRepository;
 
 impl crate::database::sealed::Sealed for Sqlite {}
@@ -29,8 +33,22 @@ impl OutboxDatabase for Sqlite {
     async fn insert<'a>(
         tx: &'a mut Transaction<'_, Self>,
         events: &'a [NewEvent],
+        // Whoever writes has locked the whole database.
+        _lock: bool,
     ) -> Result<(), sqlx::Error> {
         enqueue::insert(tx, events).await
+    }
+
+    async fn schedule<'a>(
+        tx: &'a mut Transaction<'_, Self>,
+        event: &'a NewEvent,
+        due_at: DateTime<Utc>,
+    ) -> Result<(), sqlx::Error> {
+        scheduled::schedule(tx, event, due_at).await
+    }
+
+    async fn cancel(tx: &mut Transaction<'_, Self>, id: Uuid) -> Result<bool, sqlx::Error> {
+        scheduled::cancel(tx, id).await
     }
 
     async fn migrate(pool: &SqlitePool) -> Result<(), ServiceError> {

@@ -1,6 +1,7 @@
 //! What the relay needs of a database.
 
 mod lease;
+mod moved;
 mod outcome;
 mod stats;
 mod stored_event;
@@ -13,6 +14,7 @@ use nova_errors::ServiceError;
 use crate::Bucket;
 
 pub use lease::{Lease, RelayId, Tenancy};
+pub use moved::Moved;
 pub use outcome::{Failure, Outcomes, Release, Settled};
 pub use stats::OutboxStats;
 pub use stored_event::{EventKey, ReadBatch, ReadRequest, StoredEvent};
@@ -50,10 +52,10 @@ pub trait OutboxStore: Send + Sync + 'static {
     /// What the database answers.
     async fn leave(&self, relay: RelayId) -> Result<(), ServiceError>;
 
-    /// Reads events that are not known, at most the limit, without those of aggregates on hold; and beside them the events
-    /// whose hold is over and which are not known either, again at most the limit.
+    /// Reads events that are not known, within the bounds of the request, without those of aggregates on hold or to be skipped; and beside
+    /// them the events whose hold is over and which are not known either, within bounds of their own.
     ///
-    /// All that it returns is of one snapshot, and is read from the start of each bucket: what is left out because of the limit
+    /// All that it returns is of one snapshot, and is read from the start of each bucket: what is left out because of a bound
     /// comes after what is returned. Order rests on that. Numbers are not committed in the order in which they were taken, so reading on
     /// from the last number that was seen could skip an event and find a later one of the same aggregate.
     ///
@@ -70,6 +72,19 @@ pub trait OutboxStore: Send + Sync + 'static {
     ///
     /// What the database answers.
     async fn settle(&self, relay: RelayId, outcomes: &Outcomes) -> Result<Settled, ServiceError>;
+
+    /// Moves scheduled events of these buckets that are due into the outbox, at most `limit`, each exactly once and by their times, and
+    /// only those of buckets that `relay` owns.
+    ///
+    /// # Errors
+    ///
+    /// What the database answers.
+    async fn move_due(
+        &self,
+        relay: RelayId,
+        buckets: &[Bucket],
+        limit: u32,
+    ) -> Result<Moved, ServiceError>;
 
     /// Counts what is in these buckets.
     ///

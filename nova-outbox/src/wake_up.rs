@@ -12,7 +12,9 @@ pub(crate) struct WakeUp {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Signals {
     enqueued: u64,
+    scheduled: u64,
     committed: u64,
+    notified: u64,
 }
 
 impl WakeUp {
@@ -34,6 +36,19 @@ impl WakeUp {
             .send_modify(|s| s.committed = s.committed.wrapping_add(1));
     }
 
+    /// An event was scheduled, in a transaction that is still open.
+    pub(crate) fn scheduled(&self) {
+        self.signals
+            .send_modify(|s| s.scheduled = s.scheduled.wrapping_add(1));
+    }
+
+    /// Another process says that a transaction was committed.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn notified(&self) {
+        self.signals
+            .send_modify(|s| s.notified = s.notified.wrapping_add(1));
+    }
+
     pub(crate) fn subscribe(&self) -> Waker {
         let mut signals = self.signals.subscribe();
         let seen = *signals.borrow_and_update();
@@ -52,7 +67,9 @@ pub(crate) struct Waker {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Woken {
     pub(crate) enqueued: bool,
+    pub(crate) scheduled: bool,
     pub(crate) committed: bool,
+    pub(crate) notified: bool,
 }
 
 impl Waker {
@@ -64,7 +81,9 @@ impl Waker {
         let now = *self.signals.borrow_and_update();
         let woken = Woken {
             enqueued: now.enqueued != self.seen.enqueued,
+            scheduled: now.scheduled != self.seen.scheduled,
             committed: now.committed != self.seen.committed,
+            notified: now.notified != self.seen.notified,
         };
         self.seen = now;
         woken

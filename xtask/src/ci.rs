@@ -13,13 +13,14 @@ use crate::{apt, codegen, deny, program, test_engines, tidy};
 ///
 /// The last line of the output is the sum of all test runs.
 pub(crate) fn run(workspace: &Workspace) -> bool {
-    const STEPS: [(&str, Step); 10] = [
+    const STEPS: [(&str, Step); 11] = [
         ("tools", tools),
         ("formatting", formatting),
         ("clippy", clippy),
         ("tidy", |workspace, _| tidy::run(workspace)),
         ("features, each alone", features),
         ("tests", tests),
+        ("what must not compile", compile_fail),
         ("tests on real engines", engine_tests),
         ("docs", docs),
         ("licences and advisories", |workspace, _| {
@@ -131,6 +132,20 @@ fn tests(workspace: &Workspace, count: &mut Count) -> Result<()> {
         .current_dir(&workspace.root)
         .args(["test", "--workspace", "--no-fail-fast"]);
     add(count, test_run::run(&mut command)?)
+}
+
+/// Apart from the other tests, since trybuild compiles the dependencies once more.
+fn compile_fail(workspace: &Workspace, count: &mut Count) -> Result<()> {
+    let mut command = program::cargo();
+    command
+        .current_dir(&workspace.root)
+        .args(["test", "--package", "nova-outbox", "--test", "it"])
+        .args(["--", "--ignored", "compile_fail::"]);
+    let ran = test_run::run(&mut command)?;
+    if ran == Count::default() {
+        bail!("nova-outbox has no test `compile_fail::…`");
+    }
+    add(count, ran)
 }
 
 fn engine_tests(workspace: &Workspace, count: &mut Count) -> Result<()> {

@@ -1,4 +1,4 @@
-//! PostgreSQL, Apache Kafka and Redis on free loopback ports, for the tests that need the real ones.
+//! PostgreSQL, PgBouncer before it, Apache Kafka and Redis on free loopback ports, for the tests that need the real ones.
 //!
 //! They come from Docker where an engine answers and from packages elsewhere, run detached from this program, and keep their ports and
 //! their data over `down` and `up`, so that a test can stop the broker and start it again.
@@ -7,6 +7,7 @@ mod docker;
 mod engine;
 mod kafka;
 mod package;
+mod pgbouncer;
 mod postgres;
 mod probe;
 mod process;

@@ -6,10 +6,12 @@ mod cache;
 mod chaos;
 mod ci;
 mod codegen;
+mod debezium;
 mod deny;
 mod engines;
 mod fuzz;
 mod installed;
+mod maven;
 mod program;
 mod test_engines;
 mod test_run;
@@ -41,6 +43,8 @@ enum Task {
         /// Only tests whose name contains this.
         filter: Option<String>,
     },
+    /// The test that Debezium gives the same records as the outbox's relay; fetches Kafka Connect and Debezium (40 MB).
+    Debezium,
     /// The rules that neither the compiler nor clippy knows.
     Tidy,
     /// All that must hold before a change is taken.
@@ -75,6 +79,11 @@ fn run(task: Task) -> Result<ExitCode> {
             let count = test_engines::run(&workspace, filter.as_deref())?;
             println!("{count}");
             return Ok(exit_code(count.failed == 0));
+        }
+        Task::Debezium => {
+            let count = debezium::run(&workspace)?;
+            println!("{count}");
+            return Ok(exit_code(count.failed == 0 && count.passed > 0));
         }
         Task::Ci => return Ok(exit_code(ci::run(&workspace))),
         Task::Tidy => tidy::run(&workspace)?,

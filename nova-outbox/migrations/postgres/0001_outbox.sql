@@ -54,6 +54,27 @@ CREATE TABLE outbox_dead (
     PRIMARY KEY (bucket, seq)
 );
 
+-- What waits for its time. It is moved to outbox_events when it is due, and takes its place in the order then.
+CREATE TABLE outbox_scheduled (
+    bucket         smallint    NOT NULL CHECK (bucket BETWEEN 0 AND 63),
+    due_at         timestamptz NOT NULL,
+    place          bigint      NOT NULL GENERATED ALWAYS AS IDENTITY (CACHE 1),
+    id             uuid        NOT NULL,
+    aggregate_type text        NOT NULL,
+    aggregate_id   text        NOT NULL,
+    event_type     text        NOT NULL,
+    payload        bytea       NOT NULL,
+    schema_version integer     NOT NULL,
+    source         text,
+    correlation_id text,
+    causation_id   text,
+    traceparent    text,
+    tracestate     text,
+    created_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (bucket, due_at, place)
+);
+CREATE INDEX outbox_scheduled_id ON outbox_scheduled (id);
+
 CREATE TABLE outbox_relays (
     relay      uuid        NOT NULL PRIMARY KEY,
     expires_at timestamptz NOT NULL

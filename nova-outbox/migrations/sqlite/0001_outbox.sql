@@ -17,7 +17,7 @@ CREATE TABLE outbox_events (
 ) STRICT;
 CREATE UNIQUE INDEX outbox_events_order ON outbox_events (bucket, seq);
 
--- Times of leases and holds are milliseconds since 1970.
+-- Times of leases, holds and schedules are milliseconds since 1970.
 CREATE TABLE outbox_retries (
     bucket         INTEGER NOT NULL,
     aggregate_type TEXT    NOT NULL,
@@ -52,6 +52,27 @@ CREATE TABLE outbox_dead (
     died_at        TEXT    NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
     PRIMARY KEY (bucket, seq)
 ) STRICT;
+
+-- What waits for its time. It is moved to outbox_events when it is due, and takes its place in the order then.
+CREATE TABLE outbox_scheduled (
+    place          INTEGER PRIMARY KEY AUTOINCREMENT,
+    bucket         INTEGER NOT NULL CHECK (bucket BETWEEN 0 AND 63),
+    due_at         INTEGER NOT NULL,
+    id             TEXT    NOT NULL,
+    aggregate_type TEXT    NOT NULL,
+    aggregate_id   TEXT    NOT NULL,
+    event_type     TEXT    NOT NULL,
+    payload        BLOB    NOT NULL,
+    schema_version INTEGER NOT NULL,
+    source         TEXT,
+    correlation_id TEXT,
+    causation_id   TEXT,
+    traceparent    TEXT,
+    tracestate     TEXT,
+    created_at     TEXT    NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+) STRICT;
+CREATE INDEX outbox_scheduled_due ON outbox_scheduled (bucket, due_at, place);
+CREATE INDEX outbox_scheduled_id ON outbox_scheduled (id);
 
 CREATE TABLE outbox_relays (
     relay      TEXT    NOT NULL PRIMARY KEY,

@@ -5,7 +5,7 @@ use super::TestOutbox;
 use super::sample::{TTL, epoch, event, failure, read_all, relay};
 use nova_events::NewEvent;
 
-use crate::{Bucket, Outcomes, ReadRequest};
+use crate::{Bucket, Outcomes, ReadRequest, StoredEvent};
 
 pub(super) async fn an_event_is_read_as_it_was_enqueued(outbox: &impl TestOutbox) {
     let before = chrono::Utc::now();
@@ -126,6 +126,88 @@ pub(super) async fn what_is_due_and_known_does_not_hide_what_else_is_due(outbox:
         assert_eq!(batch.due.len(), left);
         known.extend(batch.due.iter().map(|row| row.key.seq));
     }
+}
+
+/// Events of one aggregate with payloads of so many bytes.
+async fn enqueue_sizes(outbox: &impl TestOutbox, sizes: &[usize]) {
+    let events = sizes.iter().map(|size| {
+        let mut parts = event("a", 0).into_parts();
+        parts.event_id = uuid::Uuid::now_v7();
+        parts.payload = vec![b' '; *size].into();
+        NewEvent::from_parts(parts).unwrap()
+    });
+    outbox.enqueue(events.collect()).await;
+}
+
+fn sizes(rows: &[StoredEvent]) -> Vec<usize> {
+    let events = rows.iter().map(|row| row.event.clone().unwrap());
+    events.map(|event| event.payload().len()).collect()
+}
+
+pub(super) async fn a_read_ends_with_the_event_that_fills_its_bytes(outbox: &impl TestOutbox) {
+    enqueue_sizes(outbox, &[500, 100_000, 300, 200]).await;
+    let bucket = [Bucket::of("content", "a")];
+    for (bytes, expected, truncated) in [
+        (1, &[500][..], true),
+        (500, &[500], true),
+        (501, &[500, 100_000], true),
+        (100_501, &[500, 100_000, 300], true),
+        (101_001, &[500, 100_000, 300, 200], false),
+    ] {
+        let request = ReadRequest::new(&bucket, &[], 10).max_bytes(bytes);
+        let batch = outbox.store().read(request).await.unwrap();
+        assert_eq!(sizes(&batch.events), expected, "{bytes} bytes");
+        assert_eq!(batch.truncated, truncated, "{bytes} bytes");
+    }
+    let request = ReadRequest::new(&bucket, &[], 4);
+    let batch = outbox.store().read(request).await.unwrap();
+    assert!(batch.truncated && !batch.due_truncated);
+}
+
+pub(super) async fn what_is_due_is_bounded_in_rows_and_bytes_of_its_own(outbox: &impl TestOutbox) {
+    let (relay, leases) = relay(outbox).await;
+    let events = (0..4).map(|n| event(&format!("a{n}"), n));
+    outbox.enqueue(events.collect()).await;
+    let rows = read_all(outbox).await.events;
+    let held = rows[..3].iter().map(|row| row.key);
+    let outcomes = Outcomes {
+        held: held
+            .map(|key| failure(key, epoch(&leases, key), Duration::ZERO))
+            .collect(),
+        ..Outcomes::default()
+    };
+    outbox.store().settle(relay, &outcomes).await.unwrap();
+    let buckets: Vec<_> = Bucket::all().collect();
+    let request = ReadRequest::new(&buckets, &[], 10);
+    for (request, due, truncated) in [
+        (request.due_limit(0), 0, true),
+        (request.due_limit(2), 2, true),
+        (request.max_bytes(1), 1, true),
+        (request.due_limit(10), 3, false),
+    ] {
+        let batch = outbox.store().read(request).await.unwrap();
+        assert_eq!((batch.due.len(), batch.due_truncated), (due, truncated));
+        assert_eq!(batch.events.len(), 1, "the others are not held back");
+    }
+}
+
+pub(super) async fn a_skipped_aggregate_does_not_hide_the_rest(outbox: &impl TestOutbox) {
+    let bucket = Bucket::of("content", "hot");
+    let mut others = (0..)
+        .map(|n| format!("other-{n}"))
+        .filter(|id| Bucket::of("content", id) == bucket);
+    let other = others.next().unwrap();
+    outbox
+        .enqueue((0..50).map(|n| event("hot", n)).collect())
+        .await;
+    outbox.enqueue(vec![event(&other, 1)]).await;
+    let skip = ["content/hot".to_owned()];
+    let buckets = [bucket];
+    let request = ReadRequest::new(&buckets, &[], 10).skip(&skip);
+    let batch = outbox.store().read(request).await.unwrap();
+    let ids: Vec<_> = batch.events.iter().map(|row| &row.aggregate_id).collect();
+    assert_eq!(ids, [&other]);
+    assert!(!batch.truncated);
 }
 
 pub(super) async fn a_thousand_held_aggregates_do_not_hide_the_rest(outbox: &impl TestOutbox) {

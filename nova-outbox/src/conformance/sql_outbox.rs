@@ -1,6 +1,8 @@
 use async_trait::async_trait;
+use chrono::{TimeDelta, Utc};
 use nova_events::NewEvent;
 use sqlx::{Executor, Pool};
+use uuid::Uuid;
 
 use super::TestOutbox;
 use crate::{Outbox, OutboxDatabase, OutboxRepository, OutboxStore, migrate};
@@ -47,6 +49,20 @@ where
         let mut tx = self.pool.begin().await.unwrap();
         self.outbox.enqueue_all(&mut tx, events).await.unwrap();
         self.outbox.commit(tx).await.unwrap();
+    }
+
+    async fn schedule(&self, event: NewEvent, seconds: i64) {
+        let when = Utc::now() + TimeDelta::seconds(seconds);
+        let mut tx = self.pool.begin().await.unwrap();
+        self.outbox.enqueue_at(&mut tx, event, when).await.unwrap();
+        self.outbox.commit(tx).await.unwrap();
+    }
+
+    async fn cancel(&self, event_id: Uuid) -> bool {
+        let mut tx = self.pool.begin().await.unwrap();
+        let cancelled = self.outbox.cancel(&mut tx, event_id).await.unwrap();
+        self.outbox.commit(tx).await.unwrap();
+        cancelled
     }
 
     async fn expire_leases(&self) {

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use sqlx::{PgConnection, Row};
 
+use super::scheduled::wait;
 use crate::{Bucket, Lease, RelayId, Tenancy};
 
 // One statement, so that an idle relay costs one a poll. Its parts see the tables as they were before it.
@@ -34,7 +35,11 @@ const HOLD: &str = "
         RETURNING bucket, epoch
     )
     SELECT share.buckets AS share, held.bucket, held.epoch,
-        EXISTS (SELECT FROM outbox_events e WHERE e.bucket = held.bucket) AS pending
+        EXISTS (
+            SELECT FROM outbox_events e WHERE e.bucket = held.bucket AND e.seq >= ($3::int8[])[held.bucket + 1]
+        ) AS pending,
+        (SELECT extract(epoch FROM min(s.due_at) - now())::float8
+            FROM outbox_scheduled s WHERE s.bucket = held.bucket) AS due_in
     FROM share LEFT JOIN held ON true";
 
 const RELEASE: &str = "
@@ -50,10 +55,12 @@ pub(super) async fn hold(
     connection: &mut PgConnection,
     relay: RelayId,
     ttl: Duration,
+    floors: Vec<i64>,
 ) -> Result<Tenancy, sqlx::Error> {
     let rows = sqlx::query(HOLD)
         .bind(relay.as_uuid())
         .bind(ttl.as_secs_f64())
+        .bind(floors)
         .persistent(false)
         .fetch_all(connection)
         .await?;
@@ -65,6 +72,8 @@ pub(super) async fn hold(
             let epoch = row.try_get("epoch")?;
             tenancy.leases.push(Lease { bucket, epoch });
             tenancy.pending |= row.try_get::<bool, _>("pending")?;
+            let due_in: Option<f64> = row.try_get("due_in")?;
+            tenancy.next_due = tenancy.next_due.into_iter().chain(due_in.map(wait)).min();
         }
     }
     Ok(tenancy)

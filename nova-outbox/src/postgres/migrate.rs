@@ -8,6 +8,9 @@ const MIGRATIONS: &[Migration] = &[Migration {
     sql: include_str!("../../migrations/postgres/0001_outbox.sql"),
 }];
 
+/// The version that the tables have after them.
+pub(crate) const LATEST_VERSION: i32 = MIGRATIONS[MIGRATIONS.len() - 1].version;
+
 /// Any number that nobody else uses; the bytes say "novaoutb".
 const LOCK: i64 = 0x6e6f_7661_6f75_7462;
 

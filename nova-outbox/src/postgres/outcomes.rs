@@ -4,8 +4,11 @@ use sqlx::{PgConnection, Row};
 use crate::{Bucket, EventKey, Failure, Outcomes, RelayId, Release, Settled};
 
 const ACKNOWLEDGE: &str = "
-    DELETE FROM outbox_events e USING unnest($1::int2[], $2::int8[]) AS k (bucket, seq)
-    WHERE e.bucket = k.bucket AND e.seq = k.seq";
+    WITH gone AS (
+        DELETE FROM outbox_events e USING unnest($1::int2[], $2::int8[]) AS k (bucket, seq)
+        WHERE e.bucket = k.bucket AND e.seq = k.seq
+    )
+    SELECT pg_current_xact_id()::text::int8";
 
 // The share lock keeps the lease from changing hands until the transaction ends.
 const RELEASE: &str = "
@@ -54,14 +57,16 @@ const BURY: &str = "
     FROM dead
     RETURNING bucket, seq";
 
+/// Returns what it did, and the transaction's id where something was deleted.
 pub(super) async fn settle(
     connection: &mut PgConnection,
     relay: RelayId,
     outcomes: &Outcomes,
-) -> Result<Settled, sqlx::Error> {
+) -> Result<(Settled, Option<i64>), sqlx::Error> {
     let mut settled = Settled::default();
+    let mut xid = None;
     if !outcomes.acknowledged.is_empty() {
-        acknowledge(connection, &outcomes.acknowledged).await?;
+        xid = Some(acknowledge(connection, &outcomes.acknowledged).await?);
     }
     if !outcomes.released.is_empty() {
         settled.released = release(connection, relay, &outcomes.released).await?;
@@ -72,17 +77,16 @@ pub(super) async fn settle(
     if !outcomes.dead.is_empty() {
         settled.dead = bury(connection, relay, &outcomes.dead).await?;
     }
-    Ok(settled)
+    Ok((settled, xid))
 }
 
-async fn acknowledge(connection: &mut PgConnection, keys: &[EventKey]) -> Result<(), sqlx::Error> {
-    sqlx::query(ACKNOWLEDGE)
+async fn acknowledge(connection: &mut PgConnection, keys: &[EventKey]) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(ACKNOWLEDGE)
         .bind(column(keys, |k| k.bucket.number()))
         .bind(column(keys, |k| k.seq))
         .persistent(false)
-        .execute(connection)
-        .await?;
-    Ok(())
+        .fetch_one(connection)
+        .await
 }
 
 async fn release(

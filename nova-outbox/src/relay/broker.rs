@@ -8,6 +8,7 @@ use tokio::time::Instant;
 pub(super) struct Broker {
     /// The failures in a row, and until when to wait.
     away: Option<(u32, Instant)>,
+    answered_at: Option<Instant>,
 }
 
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -41,8 +42,20 @@ impl Broker {
     }
 
     /// An event was acknowledged.
-    pub(super) fn answered(&mut self) {
+    pub(super) fn answered(&mut self, now: Instant) {
         self.away = None;
+        self.answered_at = Some(now);
+    }
+
+    /// Whether it has acknowledged an event since `then`: if so it is not away, and who found it away at that time has met a part of
+    /// it, such as a partition without a leader.
+    pub(super) fn has_answered_since(&self, then: Instant) -> bool {
+        self.answered_at.is_some_and(|at| at > then)
+    }
+
+    /// How long an event waits whose part of the broker is away.
+    pub(super) fn wait_for_part(backoff: Backoff, random: u64) -> Duration {
+        (backoff.ceiling(u32::MAX) + backoff.delay(u32::MAX, random)) / 2
     }
 
     /// An event found the broker away. Those that were in flight with it say nothing new.
@@ -79,8 +92,9 @@ mod tests {
         assert_eq!(broker.permits(until), 1);
         broker.failed(until, 0);
         assert_eq!(broker.next_try(), Some(until + FIRST_WAIT));
-        broker.answered();
+        broker.answered(until);
         assert_eq!(broker.permits(until), usize::MAX);
+        assert!(broker.has_answered_since(now) && !broker.has_answered_since(until));
     }
 
     #[test]

@@ -18,14 +18,27 @@ pub(super) struct Lanes {
     lanes: HashMap<Arc<Aggregate>, Lane>,
     /// The lanes whose first event may go out, longest waiting first.
     ready: VecDeque<Arc<Aggregate>>,
-    /// Those whose first event did not get out when it was tried: they go after the others, so that what cannot be delivered
+    /// Those whose first event was tried before and failed or did not get out: they go after the others, so that what cannot be delivered
     /// for now does not keep the rest from being tried.
     tried: VecDeque<Arc<Aggregate>>,
     /// The lanes that wait for an outcome to be recorded, by the event that it is of.
     settling: HashMap<i64, Arc<Aggregate>>,
     /// The rows in memory, by bucket.
     known: HashMap<Bucket, HashSet<i64>>,
+    /// The lanes that are full, by bucket: their aggregates have more in the outbox.
+    full: HashMap<Bucket, HashSet<Arc<Aggregate>>>,
     bytes: usize,
+    retries: usize,
+}
+
+/// What became of an event that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Admission {
+    Queued,
+    /// It is in memory already.
+    Known,
+    /// Its lane is full, and what comes after it in its aggregate is left out too.
+    Full,
 }
 
 #[derive(Debug)]
@@ -89,21 +102,41 @@ impl Queued {
 }
 
 impl Lanes {
-    /// Puts an event into its aggregate's lane; `false` where it is known already.
-    pub(super) fn admit(&mut self, aggregate: Aggregate, queued: Queued) -> bool {
+    /// Puts an event into its aggregate's lane, which takes `limit` of them.
+    pub(super) fn admit(
+        &mut self,
+        aggregate: Aggregate,
+        queued: Queued,
+        limit: usize,
+    ) -> Admission {
+        if let Some((name, lane)) = self.lanes.get_key_value(&aggregate)
+            && lane.queue.len() >= limit
+            // One that was committed late goes before others that are in memory.
+            && lane.queue.back().is_some_and(|last| last.key.seq < queued.key.seq)
+        {
+            let full = self.full.entry(lane.bucket).or_default();
+            full.insert(Arc::clone(name));
+            return Admission::Full;
+        }
         if !self.reserve(queued.key) {
-            return false;
+            return Admission::Known;
         }
         self.bytes += queued.bytes();
+        self.retries += usize::from(queued.retry);
         let aggregate = Arc::new(aggregate);
         match self.lanes.entry(Arc::clone(&aggregate)) {
             Entry::Vacant(entry) => {
+                let line = if queued.retry {
+                    &mut self.tried
+                } else {
+                    &mut self.ready
+                };
+                line.push_back(aggregate);
                 entry.insert(Lane {
                     bucket: queued.key.bucket,
                     queue: VecDeque::from([queued]),
                     state: State::Ready,
                 });
-                self.ready.push_back(aggregate);
             }
             Entry::Occupied(mut entry) => {
                 let lane = entry.get_mut();
@@ -116,7 +149,7 @@ impl Lanes {
                     .insert(place.max(first).min(lane.queue.len()), queued);
             }
         }
-        true
+        Admission::Queued
     }
 
     /// Makes a row known; `false` where it is already.
@@ -145,30 +178,46 @@ impl Lanes {
         None
     }
 
-    /// The event on its way was acknowledged: the next may go out, unless a hold has to end first.
+    /// The event on its way was acknowledged: the next may go out, unless a hold has to end first. Returns whether the lane was full and is to be
+    /// filled again, as no more than `low` are left.
     pub(super) fn acknowledged(
         &mut self,
         aggregate: &Arc<Aggregate>,
         key: EventKey,
         ends_hold: bool,
-    ) {
+        low: usize,
+    ) -> bool {
         let Some(lane) = self.lanes.get_mut(aggregate) else {
-            return;
+            return false;
         };
         if ends_hold {
             lane.state = State::Settling;
             self.settling.insert(key.seq, Arc::clone(aggregate));
-            return;
+            return false;
         }
-        if let Some(done) = lane.queue.pop_front() {
-            self.bytes = self.bytes.saturating_sub(done.bytes());
-        }
-        if lane.queue.is_empty() {
+        let done = lane.queue.pop_front();
+        let (bucket, left) = (lane.bucket, lane.queue.len());
+        if left == 0 {
             self.lanes.remove(aggregate);
         } else {
             lane.state = State::Ready;
             self.ready.push_back(Arc::clone(aggregate));
         }
+        if let Some(done) = done {
+            self.dropped(&done);
+        }
+        left <= low && self.no_longer_full(bucket, aggregate)
+    }
+
+    fn no_longer_full(&mut self, bucket: Bucket, aggregate: &Arc<Aggregate>) -> bool {
+        let full = self.full.get_mut(&bucket);
+        full.is_some_and(|full| full.remove(aggregate))
+    }
+
+    /// An event is in no lane any more.
+    fn dropped(&mut self, queued: &Queued) {
+        self.bytes = self.bytes.saturating_sub(queued.bytes());
+        self.retries = self.retries.saturating_sub(usize::from(queued.retry));
     }
 
     /// The event on its way has failed: its lane waits until that is recorded.
@@ -198,8 +247,9 @@ impl Lanes {
     /// Drops a lane and forgets its rows.
     pub(super) fn remove(&mut self, aggregate: &Arc<Aggregate>) {
         if let Some(lane) = self.lanes.remove(aggregate) {
+            self.no_longer_full(lane.bucket, aggregate);
             for queued in lane.queue {
-                self.bytes = self.bytes.saturating_sub(queued.bytes());
+                self.dropped(&queued);
                 self.forget(queued.key);
             }
         }
@@ -216,8 +266,9 @@ impl Lanes {
             dropped.extend(lane.queue.drain(keep.min(lane.queue.len())..));
             !lane.queue.is_empty()
         });
+        self.full.retain(|bucket, _| !matches(*bucket));
         for queued in dropped {
-            self.bytes = self.bytes.saturating_sub(queued.bytes());
+            self.dropped(&queued);
             self.forget(queued.key);
         }
     }
@@ -233,9 +284,37 @@ impl Lanes {
         known.flatten().copied().collect()
     }
 
-    /// How many aggregates wait to let an event out.
+    /// How many aggregates of the bucket have more in the outbox than their lanes take.
+    pub(super) fn full(&self, bucket: Bucket) -> usize {
+        self.full.get(&bucket).map_or(0, HashSet::len)
+    }
+
+    /// Which they are, as a read takes it.
+    pub(super) fn full_names(&self, buckets: &[Bucket]) -> Vec<String> {
+        let full = buckets.iter().filter_map(|bucket| self.full.get(bucket));
+        full.flatten()
+            .map(|aggregate| format!("{}/{}", aggregate.kind, aggregate.id))
+            .collect()
+    }
+
+    /// How many aggregates wait to let an event out that was not tried yet.
     pub(super) fn ready(&self) -> usize {
-        self.ready.len() + self.tried.len()
+        self.ready.len()
+    }
+
+    /// How many aggregates wait whose first event did not get out.
+    pub(super) fn tried(&self) -> usize {
+        self.tried.len()
+    }
+
+    /// How many of the events in memory have failed before.
+    pub(super) fn retries(&self) -> usize {
+        self.retries
+    }
+
+    /// How many rows are known.
+    pub(super) fn len(&self) -> usize {
+        self.known.values().map(HashSet::len).sum()
     }
 
     /// The payloads in memory, in bytes.
@@ -252,6 +331,8 @@ impl Lanes {
 mod tests {
     use super::*;
 
+    const LIMIT: usize = 4;
+
     fn admit(lanes: &mut Lanes, id: &str, seq: i64, retry: bool) {
         let aggregate = Aggregate {
             kind: "content".to_owned(),
@@ -265,7 +346,7 @@ mod tests {
             age: Duration::ZERO,
             read_at: Instant::now(),
         };
-        lanes.admit(aggregate, queued);
+        lanes.admit(aggregate, queued, LIMIT);
     }
 
     fn key(id: &str, seq: i64) -> EventKey {
@@ -291,7 +372,7 @@ mod tests {
         assert_eq!(seq, 1);
         assert_eq!(take(&mut lanes).unwrap().1, 3);
         assert!(take(&mut lanes).is_none());
-        lanes.acknowledged(&a, key("a", 1), false);
+        lanes.acknowledged(&a, key("a", 1), false, 0);
         assert_eq!(take(&mut lanes).unwrap().1, 2);
     }
 
@@ -301,7 +382,7 @@ mod tests {
         admit(&mut lanes, "a", 1, false);
         let (a, _) = take(&mut lanes).unwrap();
         admit(&mut lanes, "a", 1, false);
-        lanes.acknowledged(&a, key("a", 1), false);
+        lanes.acknowledged(&a, key("a", 1), false, 0);
         admit(&mut lanes, "a", 1, false);
         assert!(take(&mut lanes).is_none());
         assert_eq!(lanes.count(Bucket::of("content", "a")), 1);
@@ -337,7 +418,7 @@ mod tests {
         assert!(take(&mut lanes).is_none());
         lanes.put_back(&a);
         assert_eq!(take(&mut lanes).unwrap().1, 1);
-        lanes.acknowledged(&a, key("a", 1), false);
+        lanes.acknowledged(&a, key("a", 1), false, 0);
         assert_eq!(take(&mut lanes).unwrap().1, 2);
     }
 
@@ -349,12 +430,56 @@ mod tests {
         let (a, _) = take(&mut lanes).unwrap();
         lanes.put_back(&a);
         admit(&mut lanes, "c", 3, false);
-        assert_eq!(lanes.ready(), 3);
+        assert_eq!((lanes.ready(), lanes.tried()), (2, 1));
         let order: Vec<_> = std::iter::from_fn(|| take(&mut lanes)).collect();
         assert_eq!(
             order.iter().map(|(_, seq)| *seq).collect::<Vec<_>>(),
             [2, 3, 1]
         );
+    }
+
+    #[tokio::test]
+    async fn a_full_lane_takes_no_more_until_half_of_it_is_gone() {
+        let mut lanes = Lanes::default();
+        for seq in [1, 2, 4, 5, 6, 7] {
+            admit(&mut lanes, "a", seq, false);
+        }
+        let bucket = Bucket::of("content", "a");
+        assert_eq!((lanes.count(bucket), lanes.full(bucket)), (LIMIT, 1));
+        assert_eq!(lanes.full_names(&[bucket]), ["content/a"]);
+        // It was committed late, and what is in memory would overtake it.
+        admit(&mut lanes, "a", 3, false);
+        let mut order = Vec::new();
+        loop {
+            let (a, seq) = take(&mut lanes).unwrap();
+            order.push(seq);
+            if lanes.acknowledged(&a, key("a", seq), false, LIMIT / 2) {
+                break;
+            }
+        }
+        assert_eq!(order, [1, 2, 3]);
+        assert_eq!(lanes.full(bucket), 0);
+        for seq in [6, 7] {
+            admit(&mut lanes, "a", seq, false);
+        }
+        while let Some((a, seq)) = take(&mut lanes) {
+            order.push(seq);
+            assert!(!lanes.acknowledged(&a, key("a", seq), false, LIMIT / 2));
+        }
+        assert_eq!(order, [1, 2, 3, 4, 5, 6, 7]);
+    }
+
+    #[tokio::test]
+    async fn an_abandoned_lane_is_full_no_more() {
+        let mut lanes = Lanes::default();
+        for seq in 1..=5 {
+            admit(&mut lanes, "a", seq, seq == 1);
+        }
+        let bucket = Bucket::of("content", "a");
+        assert_eq!((lanes.full(bucket), lanes.retries()), (1, 1));
+        lanes.abandon(|_| true);
+        assert_eq!((lanes.full(bucket), lanes.retries()), (0, 0));
+        assert_eq!(lanes.len(), 0);
     }
 
     #[tokio::test]
@@ -366,7 +491,7 @@ mod tests {
         let mut order = Vec::new();
         while let Some((a, seq)) = take(&mut lanes) {
             order.push(seq);
-            lanes.acknowledged(&a, key("a", seq), false);
+            lanes.acknowledged(&a, key("a", seq), false, 0);
         }
         assert_eq!(order, [3, 4, 5]);
     }

@@ -9,7 +9,7 @@ use nova_errors::{Origin, ServiceError};
 use tokio::time::Instant;
 
 use crate::{
-    Bucket, Lease, OutboxStore, Outcomes, ReadBatch, ReadRequest, RelayId, Settled, Tenancy,
+    Bucket, Lease, Moved, OutboxStore, Outcomes, ReadBatch, ReadRequest, RelayId, Settled, Tenancy,
 };
 
 /// What came of an operation, with what it was about.
@@ -23,13 +23,28 @@ pub(super) enum Operation {
         result: Result<(), ServiceError>,
     },
     Read {
-        buckets: Vec<Bucket>,
+        asked: Asked,
+        took: Duration,
         batch: Result<ReadBatch, ServiceError>,
+    },
+    Moved {
+        limit: u32,
+        moved: Result<Moved, ServiceError>,
     },
     Settled {
         outcomes: Outcomes,
         settled: Result<Settled, ServiceError>,
     },
+}
+
+/// What a read asks for.
+pub(super) struct Asked {
+    pub(super) buckets: Vec<Bucket>,
+    pub(super) known: Vec<i64>,
+    pub(super) skip: Vec<String>,
+    pub(super) limit: u32,
+    pub(super) due_limit: u32,
+    pub(super) max_bytes: usize,
 }
 
 /// How long an operation may take: a connection that is dead without saying so is given up.
@@ -62,16 +77,33 @@ pub(super) fn release(relay: RelayId, leases: Vec<Lease>) -> impl FnOnce(Store) 
     }
 }
 
-pub(super) fn read(
+pub(super) fn read(asked: Asked, began: Instant) -> impl FnOnce(Store) -> Pending {
+    move |store| {
+        async move {
+            let request = ReadRequest::new(&asked.buckets, &asked.known, asked.limit)
+                .due_limit(asked.due_limit)
+                .max_bytes(asked.max_bytes)
+                .skip(&asked.skip);
+            let batch = limited(store.read(request)).await;
+            Operation::Read {
+                asked,
+                took: began.elapsed(),
+                batch,
+            }
+        }
+        .boxed()
+    }
+}
+
+pub(super) fn move_due(
+    relay: RelayId,
     buckets: Vec<Bucket>,
-    known: Vec<i64>,
     limit: u32,
 ) -> impl FnOnce(Store) -> Pending {
     move |store| {
         async move {
-            let request = ReadRequest::new(&buckets, &known, limit);
-            let batch = limited(store.read(request)).await;
-            Operation::Read { buckets, batch }
+            let moved = limited(store.move_due(relay, &buckets, limit)).await;
+            Operation::Moved { limit, moved }
         }
         .boxed()
     }

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use nova_errors::{Origin, ServiceError};
+use tokio::time::Instant;
 
 use super::aggregate::Aggregate;
 use super::lanes::Queued;
@@ -12,6 +13,7 @@ use crate::{OutboxEvent, OutboxPublisher};
 pub(super) struct Publication {
     pub(super) aggregate: Arc<Aggregate>,
     pub(super) queued: Queued,
+    pub(super) sent_at: Instant,
     pub(super) result: Result<(), ServiceError>,
 }
 
@@ -20,6 +22,7 @@ pub(super) async fn publish(
     aggregate: Arc<Aggregate>,
     queued: Queued,
     event: Arc<OutboxEvent>,
+    sent_at: Instant,
 ) -> Publication {
     let limit = publisher.delivery_timeout();
     // A publisher that panics on an event is not to stop the others.
@@ -35,6 +38,7 @@ pub(super) async fn publish(
     Publication {
         aggregate,
         queued,
+        sent_at,
         result,
     }
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use nova_errors::{Backoff, ServiceError, Violation};
 
+use super::batch_size::BatchSize;
+
 /// The settings of a relay, within their bounds.
 #[derive(Debug, Clone)]
 pub(crate) struct RelaySettings {
@@ -19,7 +21,6 @@ pub(crate) struct RelaySettings {
 }
 
 impl RelaySettings {
-    const MAX_BATCH: u32 = 10_000;
     const MIN_POLL: Duration = Duration::from_millis(10);
     const MAX_POLL: Duration = Duration::from_secs(60);
     const MAX_RETRIES: u32 = 100;
@@ -36,7 +37,7 @@ impl RelaySettings {
         backoff: Backoff,
         delivery_timeout: Duration,
     ) -> Result<Self, ServiceError> {
-        within("batch", batch, 1..=Self::MAX_BATCH)?;
+        within("batch", batch, 1..=BatchSize::MAX)?;
         within("poll", poll, Self::MIN_POLL..=Self::MAX_POLL)?;
         within("max_retries", max_retries, 0..=Self::MAX_RETRIES)?;
         within(

@@ -22,11 +22,13 @@ impl Relay {
         let Publication {
             aggregate,
             queued,
+            sent_at,
             result,
         } = publication;
+        self.flight.landed(queued.key.seq);
         match result {
             Ok(()) => {
-                self.broker.answered();
+                self.broker.answered(now);
                 self.health.broker_answers(true);
                 self.gauges.published(queued.age + (now - queued.read_at));
                 self.linger(now);
@@ -39,8 +41,17 @@ impl Relay {
                     let key = queued.key;
                     self.outcomes.released.push(Release { key, epoch });
                 }
-                self.lanes
-                    .acknowledged(&aggregate, queued.key, epoch.is_some());
+                let low = self.settings.batch_len() / 2;
+                let ends_hold = epoch.is_some();
+                if self
+                    .lanes
+                    .acknowledged(&aggregate, queued.key, ends_hold, low)
+                {
+                    self.territory.mark_bucket_unread(queued.key.bucket);
+                }
+            }
+            Err(error) if Broker::is_outage(&error) && self.broker.has_answered_since(sent_at) => {
+                self.hold_back(&aggregate, &queued, &error, now);
             }
             Err(error) if Broker::is_outage(&error) => {
                 if !self.broker.is_away() {
@@ -48,10 +59,14 @@ impl Relay {
                 }
                 self.broker.failed(now, fastrand::u64(..));
                 self.health.broker_answers(false);
-                if self.stopping || !self.territory.publishes(queued.key.bucket) {
-                    self.lanes.remove(&aggregate);
-                } else {
+                // In memory wait no more than a batch, so that there is room to find those that can be delivered.
+                if self.lanes.tried() < self.batch.len()
+                    && !self.stopping
+                    && self.territory.publishes(queued.key.bucket)
+                {
                     self.lanes.put_back(&aggregate);
+                } else {
+                    self.hold_back(&aggregate, &queued, &error, now);
                 }
             }
             Err(error) => {
@@ -86,6 +101,28 @@ impl Relay {
             let failure = Failure::new(key, epoch, attempts, delay, error);
             self.outcomes.held.push(failure);
         }
+    }
+
+    /// Puts an event on hold that found its part of the broker away, which costs it no attempt.
+    fn hold_back(
+        &mut self,
+        aggregate: &Arc<Aggregate>,
+        queued: &Queued,
+        error: &ServiceError,
+        now: Instant,
+    ) {
+        let key = queued.key;
+        let epoch = self.territory.epoch(key.bucket);
+        let Some(epoch) = epoch.filter(|_| !self.stopping && self.territory.publishes(key.bucket))
+        else {
+            self.lanes.remove(aggregate);
+            return;
+        };
+        self.linger(now);
+        self.lanes.failed(aggregate, key);
+        let delay = Broker::wait_for_part(self.settings.backoff, fastrand::u64(..));
+        let failure = Failure::new(key, epoch, queued.attempts, delay, error);
+        self.outcomes.held.push(failure);
     }
 
     fn linger(&mut self, now: Instant) {
@@ -134,6 +171,7 @@ impl Relay {
                 self.refused(key);
             }
         }
+        self.make_room_for_due();
     }
 
     /// Something was not recorded: the bucket has another owner, or the event or the hold is gone. The leases say which, before it is

@@ -131,6 +131,11 @@ impl Territory {
         self.tenures.is_empty() || self.usable() < self.share
     }
 
+    /// Whether these are all its buckets.
+    pub(super) fn is_all(&self, buckets: &[Bucket]) -> bool {
+        buckets.len() == self.tenures.len()
+    }
+
     pub(super) fn buckets(&self) -> Vec<Bucket> {
         self.tenures.keys().copied().collect()
     }
@@ -209,7 +214,7 @@ mod tests {
                 })
                 .collect(),
             share,
-            pending: false,
+            ..Tenancy::default()
         }
     }
 

@@ -4,6 +4,7 @@ use sqlx::types::Json;
 use sqlx::{Row, SqliteConnection};
 
 use super::read::milliseconds;
+use super::scheduled::next_due;
 use crate::{Bucket, Lease, RelayId, Tenancy};
 
 const JOIN: &str = "
@@ -86,6 +87,8 @@ pub(super) async fn hold(
         .bind(id)
         .fetch_one(&mut *connection)
         .await?;
+    let buckets: Vec<_> = tenancy.leases.iter().map(|lease| lease.bucket).collect();
+    tenancy.next_due = next_due(connection, &buckets).await?;
     Ok(tenancy)
 }
 

@@ -8,6 +8,9 @@ const MIGRATIONS: &[Migration] = &[Migration {
     sql: include_str!("../../migrations/sqlite/0001_outbox.sql"),
 }];
 
+/// The version that the tables have after them.
+pub(crate) const LATEST_VERSION: i32 = MIGRATIONS[MIGRATIONS.len() - 1].version;
+
 pub(super) async fn migrate(pool: &SqlitePool) -> Result<(), ServiceError> {
     let mut tx = pool.begin_with("BEGIN IMMEDIATE").await?;
     sqlx::raw_sql(

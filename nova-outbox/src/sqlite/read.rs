@@ -13,11 +13,19 @@ const DUE: &str = "
         e.id, e.event_type, e.payload, e.schema_version, e.source, e.correlation_id, e.causation_id,
         e.traceparent, e.tracestate, e.created_at,
         unixepoch('now', 'subsec') - unixepoch(e.created_at, 'subsec') AS age
-    FROM outbox_retries r LEFT JOIN outbox_events e ON e.seq = r.seq
-    WHERE r.hold_until <= CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)
-        AND r.bucket IN (SELECT value FROM json_each(?1)) AND r.seq NOT IN (SELECT value FROM json_each(?3))
-    ORDER BY r.hold_until
-    LIMIT ?2";
+    FROM (
+        SELECT r.*, sum(coalesce(length(x.payload), 0)) OVER (ORDER BY r.hold_until, r.seq ROWS UNBOUNDED PRECEDING)
+            - coalesce(length(x.payload), 0) AS bytes_before
+        FROM (
+            SELECT * FROM outbox_retries
+            WHERE hold_until <= CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)
+                AND bucket IN (SELECT value FROM json_each(?1)) AND seq NOT IN (SELECT value FROM json_each(?3))
+            ORDER BY hold_until, seq
+            LIMIT ?2
+        ) r LEFT JOIN outbox_events x ON x.seq = r.seq
+    ) r LEFT JOIN outbox_events e ON e.seq = r.seq
+    WHERE r.bytes_before < ?4
+    ORDER BY r.hold_until, r.seq";
 
 // The rows are chosen by the index alone, and fetched after the limit.
 const READ: &str = "
@@ -26,21 +34,28 @@ const READ: &str = "
         e.traceparent, e.tracestate, e.created_at,
         unixepoch('now', 'subsec') - unixepoch(e.created_at, 'subsec') AS age
     FROM (
-        SELECT b.key AS place, x.seq
-        FROM json_each(?1) b CROSS JOIN outbox_events x
-        WHERE x.seq IN (
-            SELECT y.seq FROM outbox_events y
-            WHERE y.bucket = b.value AND y.seq NOT IN (SELECT value FROM json_each(?3)) AND NOT EXISTS (
-                SELECT 1 FROM outbox_retries r
-                WHERE r.bucket = y.bucket AND r.aggregate_type = y.aggregate_type AND r.aggregate_id = y.aggregate_id
+        SELECT c.place, c.seq,
+            sum(length(x.payload)) OVER (ORDER BY c.place, c.seq ROWS UNBOUNDED PRECEDING) - length(x.payload) AS bytes_before
+        FROM (
+            SELECT b.key AS place, x.seq
+            FROM json_each(?1) b CROSS JOIN outbox_events x
+            WHERE x.seq IN (
+                SELECT y.seq FROM outbox_events y
+                WHERE y.bucket = b.value AND y.seq NOT IN (SELECT value FROM json_each(?3))
+                    AND y.aggregate_type || '/' || y.aggregate_id NOT IN (SELECT value FROM json_each(?5))
+                    AND NOT EXISTS (
+                        SELECT 1 FROM outbox_retries r
+                        WHERE r.bucket = y.bucket AND r.aggregate_type = y.aggregate_type AND r.aggregate_id = y.aggregate_id
+                    )
+                ORDER BY y.seq
+                LIMIT ?2
             )
-            ORDER BY y.seq
+            ORDER BY b.key, x.seq
             LIMIT ?2
-        )
-        ORDER BY b.key, x.seq
-        LIMIT ?2
+        ) c JOIN outbox_events x ON x.seq = c.seq
     ) chosen
     JOIN outbox_events e ON e.seq = chosen.seq
+    WHERE chosen.bytes_before < ?4
     ORDER BY chosen.place, chosen.seq";
 
 const STATS: &str = "
@@ -58,13 +73,16 @@ pub(super) async fn read(
     request: ReadRequest<'_>,
 ) -> Result<ReadBatch, sqlx::Error> {
     let buckets: Vec<i16> = request.buckets.iter().map(|b| b.number()).collect();
+    let max_bytes = i64::try_from(request.max_bytes).unwrap_or(i64::MAX);
     let mut batch = ReadBatch::default();
     let due = sqlx::query(DUE)
         .bind(Json(&buckets))
-        .bind(request.limit)
+        .bind(request.due_limit)
         .bind(Json(request.known))
+        .bind(max_bytes)
         .fetch_all(&mut *connection)
         .await?;
+    batch.due_truncated = is_full(&due, request.due_limit, request.max_bytes)?;
     for row in due {
         let Some(key) = key(&row)? else { continue };
         if row.try_get::<Option<&str>, _>("id")?.is_some() {
@@ -77,14 +95,27 @@ pub(super) async fn read(
         .bind(Json(&buckets))
         .bind(request.limit)
         .bind(Json(request.known))
+        .bind(max_bytes)
+        .bind(Json(request.skip))
         .fetch_all(connection)
         .await?;
+    batch.truncated = is_full(&rows, request.limit, request.max_bytes)?;
     for row in rows {
         if let Some(key) = key(&row)? {
             batch.events.push(stored(&row, key)?);
         }
     }
     Ok(batch)
+}
+
+/// Whether rows were read up to a bound.
+fn is_full(rows: &[SqliteRow], limit: u32, max_bytes: usize) -> Result<bool, sqlx::Error> {
+    let mut bytes = 0_usize;
+    for row in rows {
+        let payload: Option<&[u8]> = row.try_get("payload")?;
+        bytes = bytes.saturating_add(payload.unwrap_or_default().len());
+    }
+    Ok(u32::try_from(rows.len()).map_or(true, |rows| rows >= limit) || bytes >= max_bytes)
 }
 
 pub(super) fn key(row: &SqliteRow) -> Result<Option<EventKey>, sqlx::Error> {

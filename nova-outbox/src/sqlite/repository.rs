@@ -4,10 +4,10 @@ use async_trait::async_trait;
 use nova_errors::ServiceError;
 use sqlx::SqlitePool;
 
-use super::{leases, outcomes, read};
+use super::{leases, outcomes, read, scheduled};
 use crate::{
-    Bucket, Lease, OutboxStats, OutboxStore, Outcomes, ReadBatch, ReadRequest, RelayId, Settled,
-    Tenancy,
+    Bucket, Lease, Moved, OutboxStats, OutboxStore, Outcomes, ReadBatch, ReadRequest, RelayId,
+    Settled, Tenancy,
 };
 
 /// The outbox tables on SQLite, for the relay.
@@ -69,6 +69,18 @@ impl OutboxStore for SqliteOutboxRepository {
         let settled = outcomes::settle(&mut tx, relay, outcomes).await?;
         tx.commit().await?;
         Ok(settled)
+    }
+
+    async fn move_due(
+        &self,
+        relay: RelayId,
+        buckets: &[Bucket],
+        limit: u32,
+    ) -> Result<Moved, ServiceError> {
+        let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let moved = scheduled::move_due(&mut tx, relay, buckets, limit).await?;
+        tx.commit().await?;
+        Ok(moved)
     }
 
     async fn stats(&self, buckets: &[Bucket]) -> Result<OutboxStats, ServiceError> {

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -47,4 +48,6 @@ pub struct Tenancy {
     pub share: usize,
     /// Whether any of its buckets holds an event.
     pub pending: bool,
+    /// How long it is until the first scheduled event of its buckets is due, by the database's clock; `None` where nothing is scheduled.
+    pub next_due: Option<Duration>,
 }

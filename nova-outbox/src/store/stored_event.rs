@@ -24,17 +24,47 @@ pub struct ReadRequest<'a> {
     pub known: &'a [i64],
     /// How many events to read at most.
     pub limit: u32,
+    /// How many events whose hold is over to read at most.
+    pub due_limit: u32,
+    /// The payloads, in bytes, after which no further event is read; and so for the events whose hold is over.
+    pub max_bytes: usize,
+    /// The aggregates of which nothing is to be read, except what is due, each as its type, a slash and its id.
+    pub skip: &'a [String],
 }
 
 impl<'a> ReadRequest<'a> {
-    /// A request for at most `limit` events of these buckets, all but the known ones.
+    /// A request for at most `limit` events of these buckets, all but the known ones, and as many whose hold is over.
     #[must_use]
     pub const fn new(buckets: &'a [Bucket], known: &'a [i64], limit: u32) -> Self {
         Self {
             buckets,
             known,
             limit,
+            due_limit: limit,
+            max_bytes: usize::MAX,
+            skip: &[],
         }
+    }
+
+    /// At most so many events whose hold is over.
+    #[must_use]
+    pub const fn due_limit(mut self, limit: u32) -> Self {
+        self.due_limit = limit;
+        self
+    }
+
+    /// No further event once the payloads come to so many bytes.
+    #[must_use]
+    pub const fn max_bytes(mut self, bytes: usize) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    /// Nothing of these aggregates, except what is due.
+    #[must_use]
+    pub const fn skip(mut self, aggregates: &'a [String]) -> Self {
+        self.skip = aggregates;
+        self
     }
 }
 
@@ -65,4 +95,8 @@ pub struct ReadBatch {
     pub due: Vec<StoredEvent>,
     /// Holds that are over, and whose event is gone.
     pub orphans: Vec<EventKey>,
+    /// Whether a bound may have left out some of `events`.
+    pub truncated: bool,
+    /// Whether a bound may have left out some of `due`.
+    pub due_truncated: bool,
 }

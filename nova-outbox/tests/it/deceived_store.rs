@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use nova_errors::ServiceError;
 use nova_outbox::{
-    Bucket, Lease, OutboxStats, OutboxStore, Outcomes, ReadBatch, ReadRequest, RelayId, Settled,
-    Tenancy,
+    Bucket, Lease, Moved, OutboxStats, OutboxStore, Outcomes, ReadBatch, ReadRequest, RelayId,
+    Settled, Tenancy,
 };
 use tokio::sync::Notify;
 
@@ -64,6 +64,15 @@ impl<S: OutboxStore> OutboxStore for DeceivedStore<S> {
         let settled = self.inner.settle(relay, outcomes).await;
         self.settled.notify_one();
         settled
+    }
+
+    async fn move_due(
+        &self,
+        relay: RelayId,
+        buckets: &[Bucket],
+        limit: u32,
+    ) -> Result<Moved, ServiceError> {
+        self.inner.move_due(relay, buckets, limit).await
     }
 
     async fn stats(&self, buckets: &[Bucket]) -> Result<OutboxStats, ServiceError> {

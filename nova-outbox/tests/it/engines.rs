@@ -1,4 +1,10 @@
-//! On real PostgreSQL and Apache Kafka: their addresses are in `DATABASE_URL` and `KAFKA_BROKERS`.
+//! On real PostgreSQL, PgBouncer and Apache Kafka: their addresses are in `DATABASE_URL`, `PGBOUNCER_URL` and `KAFKA_BROKERS`.
+
+mod counters;
+mod enqueue;
+mod floors;
+mod notifications;
+mod pgbouncer;
 
 use std::time::Duration;
 
@@ -17,7 +23,7 @@ use crate::migration::EVENT_COLUMNS;
 use crate::sample::event;
 use crate::scripted_publisher::{Act, ScriptedPublisher};
 use crate::service::{PATIENCE, Service};
-use crate::{order, ownership, recovery};
+use crate::{crash_points, order, ownership, recovery, schedule};
 
 fn setting(name: &str) -> String {
     std::env::var(name)
@@ -26,6 +32,19 @@ fn setting(name: &str) -> String {
 
 /// A pool on a schema of its own.
 async fn scratch() -> PgPool {
+    pool(scratch_options().await, 6).await
+}
+
+async fn pool(options: PgConnectOptions, connections: u32) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .connect_with(options)
+        .await
+        .unwrap()
+}
+
+/// The way to a schema of its own.
+async fn scratch_options() -> PgConnectOptions {
     let url = setting("DATABASE_URL");
     let schema = format!("outbox_{}", Uuid::new_v4().simple());
     let pool = PgPool::connect(&url).await.unwrap();
@@ -35,11 +54,7 @@ async fn scratch() -> PgPool {
         .unwrap();
     pool.close().await;
     let options: PgConnectOptions = url.parse().unwrap();
-    PgPoolOptions::new()
-        .max_connections(6)
-        .connect_with(options.options([("search_path", schema)]))
-        .await
-        .unwrap()
+    options.options([("search_path", schema)])
 }
 
 #[tokio::test]
@@ -80,7 +95,7 @@ async fn two_relays_on_postgres_publish_each_event_once_and_in_order() {
 #[tokio::test]
 #[ignore = "needs real engines: cargo xtask test-engines"]
 async fn buckets_on_postgres_change_hands_without_a_gap_or_a_double() {
-    ownership::relays_come_and_go(&Service::on(scratch().await).await).await;
+    ownership::relays_come_and_go(&Service::on(scratch().await).await, 16).await;
 }
 
 #[tokio::test]
@@ -96,6 +111,18 @@ async fn on_postgres_too_order_holds_whatever_fails() {
         let service = Service::on(scratch().await).await;
         order::random_failures(&service, seed, 15, 10, 20).await;
     }
+}
+
+#[tokio::test]
+#[ignore = "needs real engines: cargo xtask test-engines"]
+async fn a_relay_on_postgres_that_dies_at_any_await_loses_and_reorders_nothing() {
+    crash_points::at_every_await(async || Service::on(scratch().await).await).await;
+}
+
+#[tokio::test]
+#[ignore = "needs real engines: cargo xtask test-engines"]
+async fn several_relays_on_postgres_move_each_scheduled_event_once_and_in_order() {
+    schedule::several_relays_move_each_event_once(&Service::on(scratch().await).await).await;
 }
 
 /// Numbers are taken in one order and committed in another: what commits late has lower numbers than what was read before.

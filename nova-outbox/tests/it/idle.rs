@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use nova_errors::ServiceError;
 use nova_outbox::{
-    Bucket, Lease, OutboxProcessor, OutboxStats, OutboxStore, Outcomes, ReadBatch, ReadRequest,
-    RelayId, Settled, Tenancy,
+    Bucket, Lease, Moved, OutboxProcessor, OutboxStats, OutboxStore, Outcomes, ReadBatch,
+    ReadRequest, RelayId, Settled, Tenancy,
 };
 
 use crate::scripted_publisher::ScriptedPublisher;
@@ -31,6 +31,7 @@ impl OutboxStore for EmptyStore {
             leases,
             share: 64,
             pending: false,
+            next_due: None,
         })
     }
 
@@ -52,6 +53,11 @@ impl OutboxStore for EmptyStore {
     async fn settle(&self, _: RelayId, _: &Outcomes) -> Result<Settled, ServiceError> {
         self.asked();
         Ok(Settled::default())
+    }
+
+    async fn move_due(&self, _: RelayId, _: &[Bucket], _: u32) -> Result<Moved, ServiceError> {
+        self.asked();
+        Ok(Moved::default())
     }
 
     async fn stats(&self, _: &[Bucket]) -> Result<OutboxStats, ServiceError> {

@@ -1,19 +1,33 @@
 //! The integration tests of `nova-outbox`.
 
+mod alert_rules;
+mod command;
+mod command_engines;
+mod command_transaction;
+mod compile_fail;
 mod conformance;
+mod counting_proxy;
+mod crash_points;
+mod crash_store;
+mod debezium;
 mod deceived_store;
 mod engines;
 mod enqueue;
+mod fairness;
 mod idle;
 mod kafka;
 mod metrics;
 mod migration;
+mod moving;
+mod observed_store;
 mod order;
 mod outage;
 mod ownership;
 mod poison;
 mod recovery;
+mod retention;
 mod sample;
+mod schedule;
 mod scripted_publisher;
 mod service;
 mod shutdown;

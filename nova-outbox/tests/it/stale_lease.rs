@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use nova_errors::ServiceError;
 use nova_outbox::{
-    Bucket, EventKey, Lease, OutboxProcessor, OutboxStats, OutboxStore, Outcomes, ReadBatch,
+    Bucket, EventKey, Lease, Moved, OutboxProcessor, OutboxStats, OutboxStore, Outcomes, ReadBatch,
     ReadRequest, RelayId, Settled, Tenancy,
 };
 use tokio::sync::watch;
@@ -29,6 +29,7 @@ impl OutboxStore for StaleLeaseStore {
             leases: leases.collect(),
             share: 64,
             pending: true,
+            next_due: None,
         })
     }
 
@@ -64,6 +65,10 @@ impl OutboxStore for StaleLeaseStore {
             released,
             ..Settled::default()
         })
+    }
+
+    async fn move_due(&self, _: RelayId, _: &[Bucket], _: u32) -> Result<Moved, ServiceError> {
+        Ok(Moved::default())
     }
 
     async fn stats(&self, _: &[Bucket]) -> Result<OutboxStats, ServiceError> {

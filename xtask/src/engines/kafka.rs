@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{apt, cache, program};
+use crate::{apt, maven, program};
 
 const POM: &str = include_str!("../../../deploy/kafka/pom.xml");
 const SETTINGS: &str = include_str!("../../../deploy/kafka/server.properties");
@@ -95,21 +95,7 @@ fn major_version(said: &str) -> Option<u32> {
 
 /// The folder with the broker's jars, from the cache or from Maven Central.
 fn jars() -> Result<PathBuf> {
-    let version = version()?;
-    cache::filled(&format!("kafka-{version}"), |folder| {
-        let maven = apt::ensure("mvn", "maven")?;
-        eprintln!("downloading Apache Kafka {version} (Maven Central)");
-        let pom = folder.join("pom.xml");
-        fs::write(&pom, POM)?;
-        program::capture(
-            Command::new(maven)
-                .args(["--batch-mode", "--quiet", "--strict-checksums", "--file"])
-                .arg(&pom)
-                .args(["dependency:copy-dependencies", "-DincludeScope=runtime"])
-                .arg(format!("-DoutputDirectory={}", folder.display())),
-        )
-        .map(drop)
-    })
+    maven::jars(&format!("kafka-{}", version()?), POM)
 }
 
 fn version() -> Result<&'static str> {

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use super::engine::Engine;
 use super::process::{Process, Signal};
 use super::state::{Provider, Record, State, free_port};
-use super::{kafka, postgres, redis};
+use super::{kafka, pgbouncer, postgres, redis};
 
 /// How long an engine may take to end in good order.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
@@ -32,6 +32,9 @@ pub(super) fn up(state: &mut State, engine: Engine) -> Result<()> {
     }
     let command = match engine {
         Engine::Postgres => postgres::prepare(&folder, record.port)?,
+        Engine::PgBouncer => {
+            pgbouncer::prepare(&folder, record.port, state.port(Engine::Postgres))?
+        }
         Engine::Kafka => kafka::prepare(&folder, record.port, record.inner_port)?,
         Engine::Redis => redis::prepare(&folder, record.port)?,
     };
@@ -63,7 +66,8 @@ pub(super) fn down(state: &mut State, engine: Engine, purge: bool) -> Result<()>
 const fn signal(engine: Engine) -> Signal {
     match engine {
         Engine::Postgres => Signal::Interrupt,
-        Engine::Kafka | Engine::Redis => Signal::Terminate,
+        // PgBouncer ends at once.
+        Engine::PgBouncer | Engine::Kafka | Engine::Redis => Signal::Terminate,
     }
 }
 

@@ -125,13 +125,13 @@ fn on_path() -> Option<PathBuf> {
 
 /// Whom the server runs as: it refuses to be root.
 #[derive(Debug)]
-enum User {
+pub(super) enum User {
     Myself,
     Other { uid: u32, gid: u32 },
 }
 
 impl User {
-    fn current() -> Result<Self> {
+    pub(super) fn current() -> Result<Self> {
         if !apt::is_root()? {
             return Ok(Self::Myself);
         }
@@ -158,7 +158,7 @@ impl User {
     }
 
     /// The program as this user, in a folder that the user can read.
-    fn command(&self, program: &Path, folder: &Path) -> Result<Command> {
+    pub(super) fn command(&self, program: &Path, folder: &Path) -> Result<Command> {
         let mut command = match self {
             Self::Myself => Command::new(program),
             Self::Other { uid, gid } => {

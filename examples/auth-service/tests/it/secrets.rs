@@ -1,7 +1,8 @@
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use reqwest::StatusCode;
+use tracing::Dispatch;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -14,6 +15,9 @@ struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     fn capture(filter: &str) -> (Self, DefaultGuard) {
+        // Where there is but one subscriber, `tracing` asks only the thread that comes first to a place that logs, and that thread may have none.
+        static SECOND: OnceLock<Dispatch> = OnceLock::new();
+        SECOND.get_or_init(|| Dispatch::new(tracing_subscriber::registry()));
         let log = Self::default();
         let subscriber = tracing_subscriber::fmt()
             .with_env_filter(EnvFilter::new(filter))

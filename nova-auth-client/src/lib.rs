@@ -36,7 +36,7 @@
 //! | a token | 8 KiB |
 //! | a call | 2 s, or the deadline of the [`CallContext`](nova_models::CallContext) where it is earlier |
 //! | attempts at a call | 3, within the budget of [`nova_client::retry`] |
-//! | calls of a service that fails | none for 5 to 6 s, where half of at least 20 in 10 s failed: see [`nova_client::circuit_breaker`] |
+//! | calls of a service that fails | none for 1 to 1.2 s, where half of at least 20 in 10 s failed: see [`nova_client::circuit_breaker`] |
 //!
 //! # Features
 //!

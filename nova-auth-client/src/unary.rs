@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use nova_client::circuit_breaker::CircuitBreaker;
 use nova_client::grpc::GrpcChannel;
 use nova_errors::{Effect, ErrorKind, RetryOn, RetryPolicy, ServiceError};
 use nova_models::{CallContext, Deadline, headers};
@@ -24,10 +25,13 @@ impl Unary {
     pub(crate) fn new(channel: Channel, timeout: Duration) -> Result<Self, ServiceError> {
         let timeout = timeout.min(Deadline::MAX);
         let policy = RetryPolicy::standard();
+        // While it is open nobody gets in. What it spares the service is bounded already, by the budget and by the coalescing of calls.
+        let breaker = CircuitBreaker::standard().open_for(Duration::from_secs(1));
         let channel = GrpcChannel::builder(Self::SOURCE)
             .deadline(timeout)
             .attempt_timeout(timeout)
             .retry(policy.retry_on(RetryOn::kinds([ErrorKind::ServiceUnavailable])))
+            .circuit_breaker(breaker)
             .idempotent_methods(["/nova.auth.v1.AuthService/*"])
             .build(channel)?;
         Ok(Self {

@@ -1,10 +1,12 @@
 use std::fmt;
 
 use http::Uri;
-use http::uri::{Authority, PathAndQuery, Scheme};
+use http::uri::{Authority, Scheme};
 use nova_errors::{Effect, ServiceError, Violation};
 use nova_models::{EndpointName, ServiceName};
 use reqwest::Url;
+
+use crate::address::Address;
 
 /// Where a service, or an internal proxy in front of several, is reached: scheme, host, port and
 /// perhaps a prefix of the path. It holds no credentials, so it may show in logs.
@@ -59,33 +61,19 @@ impl BaseUrl {
     }
 
     /// The address of a command. Both names are valid by construction, so it stays below this URL.
-    pub(crate) fn command_uri(
+    pub(crate) fn command(
         &self,
         target: &ServiceName,
         endpoint: &EndpointName,
-    ) -> Result<Uri, ServiceError> {
-        let path = [
-            self.prefix.as_str(),
-            "/api/v1/",
-            target.as_str(),
-            "/",
-            endpoint.as_str(),
-        ];
-        let path = PathAndQuery::try_from(path.concat()).map_err(|error| {
+    ) -> Result<Address, ServiceError> {
+        let text = format!("{self}/api/v1/{target}/{endpoint}");
+        let fault = || {
             let violation = Violation::new("base_url", "expected a URL that HTTP can carry");
-            ServiceError::Validation(violation.into())
-                .with_effect(Effect::None)
-                .with_source(error)
-        })?;
-        let mut parts = http::uri::Parts::default();
-        parts.scheme = Some(self.scheme.clone());
-        parts.authority = Some(self.authority.clone());
-        parts.path_and_query = Some(path);
-        Uri::from_parts(parts).map_err(|error| {
-            ServiceError::Internal("put the address together".into())
-                .with_effect(Effect::None)
-                .with_source(error)
-        })
+            ServiceError::Validation(violation.into()).with_effect(Effect::None)
+        };
+        let url = Url::parse(&text).map_err(|error| fault().with_source(error))?;
+        let uri = Uri::try_from(text).map_err(|error| fault().with_source(error))?;
+        Ok(Address { uri, url })
     }
 }
 
@@ -110,7 +98,9 @@ mod tests {
         let base = BaseUrl::parse("base_url", base).unwrap();
         let target = "feed-service".parse().unwrap();
         let endpoint = "feeds/get".parse().unwrap();
-        base.command_uri(&target, &endpoint).unwrap().to_string()
+        let address = base.command(&target, &endpoint).unwrap();
+        assert_eq!(address.uri.to_string(), address.url.as_str());
+        address.uri.to_string()
     }
 
     #[test]
@@ -155,8 +145,8 @@ mod tests {
         fn no_pair_of_names_leaves_the_host_or_the_prefix(target in ".{0,20}", endpoint in ".{0,40}") {
             let base = BaseUrl::parse("base_url", "http://h:8080/mesh").unwrap();
             if let (Ok(target), Ok(endpoint)) = (target.parse(), endpoint.parse()) {
-                let uri = base.command_uri(&target, &endpoint).unwrap();
-                let url = Url::parse(&uri.to_string()).unwrap();
+                let Address { uri, url } = base.command(&target, &endpoint).unwrap();
+                prop_assert_eq!(uri.to_string(), url.as_str());
                 prop_assert_eq!(url.host_str(), Some("h"));
                 prop_assert_eq!(url.port(), Some(8080));
                 prop_assert_eq!(url.path(), format!("/mesh/api/v1/{target}/{endpoint}"));

@@ -38,6 +38,15 @@ impl<R> Call<R> {
         self
     }
 
+    /// The same call with the request borrowed.
+    pub(crate) fn by_ref(&self) -> Call<&R> {
+        Call {
+            request: &self.request,
+            deadline: self.deadline,
+            idempotent: self.idempotent,
+        }
+    }
+
     /// The request.
     pub fn request(&self) -> &R {
         &self.request

@@ -1,10 +1,9 @@
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
-use nova_errors::{Effect, RetryPolicy, ServiceError, Violation};
+use nova_errors::{Effect, RetryPolicy, ServiceError};
 use nova_models::{CallContext, Deadline, EndpointName, Idempotency, RequestId, ServiceName};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -15,6 +14,8 @@ use crate::exchange::{Envelope, Outgoing, OutgoingParts};
 use crate::interceptor::changeable;
 use crate::retry::RetryLayer;
 use crate::service_client::{Inner, ServiceClient};
+use crate::settings::{check_attempt_timeout, check_deadline, invalid};
+use crate::targets::Target;
 use crate::{Call, deadline, stack};
 
 /// One call with settings of its own: see [`ServiceClient::command`].
@@ -95,7 +96,7 @@ impl<'a, C: Serialize> CommandBuilder<'a, C> {
         self
     }
 
-    /// Sets what the call may take in all, instead of the client's setting. An inherited deadline that is earlier holds.
+    /// Sets what the call may take in all, up to 24 hours, instead of the client's setting. An inherited deadline that is earlier holds.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
@@ -157,16 +158,18 @@ impl<'a, C: Serialize> CommandBuilder<'a, C> {
             request_id = request_id.as_str(),
             correlation_id = context.request_id.as_ref().map(RequestId::as_str),
             http.request.resend_count = tracing::field::Empty,
+            otel.status_code = tracing::field::Empty,
             error.r#type = tracing::field::Empty,
         );
-        let name = ServiceName::new(self.target.to_owned()).map_err(without_effect)?;
-        let target = client.targets.get(&name)?;
-        let retry = self.retry_layer(client)?;
-        let call = self.prepare(client, &context, name, request_id)?;
-        let outcome = stack::run(client, target, retry, call)
-            .instrument(span.clone())
-            .await;
+        let outcome = match self.prepare(client, &context, request_id) {
+            Ok((target, retry, call)) => {
+                let call = stack::run(client, target, retry, call.by_ref());
+                call.instrument(span.clone()).await
+            }
+            Err(error) => Err(error),
+        };
         if let Err(error) = &outcome {
+            span.record("otel.status_code", "ERROR");
             span.record("error.type", error.code());
         }
         outcome
@@ -179,19 +182,23 @@ impl<'a, C: Serialize> CommandBuilder<'a, C> {
             layer = layer.policy(policy);
         }
         match self.attempt_timeout {
-            Some(Duration::ZERO) => Err(invalid("attempt_timeout", "expected more than zero")),
-            Some(timeout) => Ok(layer.attempt_timeout(timeout.min(Deadline::MAX))),
+            Some(timeout) => {
+                check_attempt_timeout(timeout)?;
+                Ok(layer.attempt_timeout(timeout.min(Deadline::MAX)))
+            }
             None => Ok(layer),
         }
     }
 
-    fn prepare(
+    fn prepare<'c>(
         self,
-        client: &Inner,
+        client: &'c Inner,
         context: &CallContext,
-        target: ServiceName,
         request_id: RequestId,
-    ) -> Result<Call<Arc<Outgoing>>, ServiceError> {
+    ) -> Result<(&'c Target, RetryLayer, Call<Outgoing<'c>>), ServiceError> {
+        let name = ServiceName::new(self.target.to_owned()).map_err(without_effect)?;
+        let target = client.targets.get(&name)?;
+        let retry = self.retry_layer(client)?;
         let deadline = self.overall_deadline(client, context)?;
         if let Some(fault) = self.fault {
             return Err(fault);
@@ -201,22 +208,23 @@ impl<'a, C: Serialize> CommandBuilder<'a, C> {
         let envelope = Envelope {
             request_id: request_id.as_str(),
             source_service: client.source.as_str(),
-            target_service: target.as_str(),
+            target_service: name.as_str(),
             command: self.command,
             timestamp: client.clock.now().into(),
         };
-        let outgoing = Outgoing::new(OutgoingParts {
+        let parts = OutgoingParts {
             body: envelope.to_json()?,
-            target,
+            target: name,
             endpoint,
             request_id,
             idempotency_key: self.idempotency_key.as_deref(),
-            source: &client.source_header,
             trace: context.trace.as_ref(),
             token: context.token.as_ref(),
             headers: self.headers,
-        })?;
-        Ok(Call::new(Arc::new(outgoing), deadline).idempotent(idempotent))
+        };
+        let outgoing = Outgoing::new(&client.headers, parts)?;
+        let call = Call::new(outgoing, deadline).idempotent(idempotent);
+        Ok((target, retry, call))
     }
 
     fn overall_deadline(
@@ -225,9 +233,7 @@ impl<'a, C: Serialize> CommandBuilder<'a, C> {
         context: &CallContext,
     ) -> Result<Deadline, ServiceError> {
         let own = self.deadline.unwrap_or(client.deadline);
-        if own.is_zero() {
-            return Err(invalid("deadline", "expected more than zero"));
-        }
+        check_deadline(own)?;
         Ok(deadline::overall(own, context, Instant::now().into_std()))
     }
 
@@ -247,12 +253,6 @@ fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), ServiceE
     })?;
     value.set_sensitive(name == AUTHORIZATION);
     Ok((name, value))
-}
-
-fn invalid(field: &str, expected: &str) -> ServiceError {
-    without_effect(ServiceError::Validation(
-        Violation::new(field, expected).into(),
-    ))
 }
 
 fn without_effect(error: ServiceError) -> ServiceError {

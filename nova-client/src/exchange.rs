@@ -6,7 +6,8 @@ mod future;
 mod outgoing;
 mod retry_after;
 mod service;
+mod timestamp;
 
 pub(crate) use envelope::Envelope;
-pub(crate) use outgoing::{Outgoing, OutgoingParts};
+pub(crate) use outgoing::{Outgoing, OutgoingParts, fixed_headers};
 pub(crate) use service::Exchange;

@@ -61,7 +61,8 @@
 //!
 //! [`GrpcChannel::breaker_state`] and [`GrpcChannel::retries_available`]; a histogram `rpc.client.call.duration` in seconds, by the
 //! [OpenTelemetry conventions](https://opentelemetry.io/docs/specs/semconv/rpc/rpc-metrics/), with the labels `rpc.system.name`, `rpc.method`,
-//! `rpc.response.status_code` and `error.type`, of unary calls with all their attempts; and a span `call` for each of them.
+//! `rpc.response.status_code` and `error.type`, of unary calls with all their attempts; and a span `call` with the same for each of them. A
+//! method is named as it is called, as those who call are generated clients, and the methods of a service are few.
 //!
 //! # Connections
 //!

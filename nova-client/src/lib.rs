@@ -58,9 +58,10 @@
 //! | attempts in flight at a target | no limit; [`concurrency_limit`](ServiceClientBuilder::concurrency_limit) sets one |
 //! | endpoints of a target | 64 |
 //! | targets at the base URL with a state of their own | some 256 |
+//! | addresses of its commands that an endpoint keeps | some 64 |
 //! | headers that a call can set | 32 |
 //! | the body of an answer | 16 MiB |
-//! | the message of a peer's error | 1 KiB |
+//! | a peer's error | a message of 1 KiB, 100 violations of 1 KiB each |
 //! | idle connections | 64 per host, 4 s |
 //!
 //! # Metrics
@@ -73,7 +74,8 @@
 //! | `nova_client_budget_level` | gauge, the retries that are left in the budget | `target` |
 //! | `nova_client_breaker_state` | gauge: 0 closed, 1 half open, 2 open | `target`, `server.address`, `server.port` |
 //!
-//! The targets that share a state, being too many, have the `target` `other`.
+//! The targets that share a state, being too many, have the `target` `other`. The gauges are of one client: two clients of a process that call
+//! the same target overwrite each other's, so make one and clone it. Channels of `grpc` have none of these.
 //!
 //! # Features
 //!
@@ -84,17 +86,21 @@
 //! | `grpc-tls` | `grpc`, with TLS for `https` addresses |
 //! | `test-util` | `test_util`: a scripted server and a fake transport, for tests |
 
+mod address;
 mod atomic_word;
 mod base_url;
 mod call;
 mod command_builder;
+mod context_headers;
 mod deadline;
 mod endpoints;
 mod exchange;
 mod idempotency_key;
 mod interceptor;
+mod memo;
 mod peer;
 mod service_client;
+mod settings;
 mod stack;
 mod targets;
 mod wall_clock;

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::HeaderMap;
 use nova_errors::ServiceError;
 use nova_models::{Command, ServiceName};
 use serde::Serialize;
@@ -68,8 +68,8 @@ pub struct ServiceClient {
 
 pub(crate) struct Inner {
     pub(crate) source: ServiceName,
-    /// The source as a header.
-    pub(crate) source_header: HeaderValue,
+    /// What every request begins with.
+    pub(crate) headers: HeaderMap,
     pub(crate) deadline: Duration,
     pub(crate) retry: RetryLayer,
     pub(crate) targets: Targets,

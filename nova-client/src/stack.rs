@@ -21,7 +21,7 @@ pub(crate) fn run<'a, R: DeserializeOwned>(
     client: &'a Inner,
     target: &Target,
     retry: RetryLayer,
-    call: Call<Arc<Outgoing>>,
+    call: Call<&'a Outgoing<'a>>,
 ) -> impl Future<Output = Result<R, ServiceError>> + use<'a, R> {
     let timely = AttemptTimeoutLayer.layer(Exchange::<R>::new(client));
     let balanced = target.balance.layer(timely);

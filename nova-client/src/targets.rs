@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use metrics::{Key, Label};
 use nova_errors::{Effect, ServiceError, Violation};
@@ -12,8 +11,10 @@ use crate::balance::{BalanceLayer, Member};
 use crate::base_url::BaseUrl;
 use crate::circuit_breaker::CircuitBreaker;
 use crate::endpoints::Endpoints;
+use crate::memo::Memo;
 use crate::peer::Peer;
-use crate::retry::{Account, RetryBudget};
+use crate::retry::Account;
+use crate::settings::Settings;
 
 /// What a client knows of each target, found without a lock.
 ///
@@ -22,22 +23,13 @@ use crate::retry::{Account, RetryBudget};
 pub(crate) struct Targets {
     own: BTreeMap<ServiceName, Target>,
     at_base: Option<AtBase>,
-    policies: Policies,
-}
-
-/// The policies of which each target has a state of its own.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Policies {
-    pub(crate) budget: Option<RetryBudget>,
-    pub(crate) breaker: Option<CircuitBreaker>,
-    pub(crate) concurrency_limit: Option<usize>,
+    settings: Settings,
 }
 
 /// The targets at the base URL.
 struct AtBase {
     url: BaseUrl,
-    slots: Box<[OnceLock<(ServiceName, Target)>]>,
-    hasher: RandomState,
+    named: Memo<ServiceName, Target>,
     rest: Target,
 }
 
@@ -51,15 +43,15 @@ pub(crate) struct Target {
 }
 
 impl Targets {
-    pub(crate) fn new(endpoints: Endpoints, policies: Policies) -> Self {
+    pub(crate) fn new(endpoints: Endpoints, settings: Settings) -> Self {
         let own = endpoints.by_target.into_iter().map(|(name, urls)| {
-            let target = Target::new(Some(&name), &urls, policies);
+            let target = Target::new(Some(&name), &urls, settings);
             (name, target)
         });
         Self {
             own: own.collect(),
-            at_base: endpoints.fallback.map(|url| AtBase::new(url, policies)),
-            policies,
+            at_base: endpoints.fallback.map(|url| AtBase::new(url, settings)),
+            settings,
         }
     }
 
@@ -68,7 +60,7 @@ impl Targets {
             return Ok(target);
         }
         match &self.at_base {
-            Some(at_base) => Ok(at_base.get(name, self.policies)),
+            Some(at_base) => Ok(at_base.get(name, self.settings)),
             None => {
                 let violation = Violation::new("target", format!("no URL is known for {name}"));
                 Err(ServiceError::Validation(violation.into()).with_effect(Effect::None))
@@ -85,57 +77,46 @@ impl Targets {
 }
 
 impl AtBase {
-    const SLOTS: usize = 256;
-    /// How many slots are looked at for one name.
-    const PROBES: usize = 16;
+    const PLACES: usize = 256;
 
-    fn new(url: BaseUrl, policies: Policies) -> Self {
+    fn new(url: BaseUrl, settings: Settings) -> Self {
         let urls = std::slice::from_ref(&url);
         Self {
-            slots: (0..Self::SLOTS).map(|_| OnceLock::new()).collect(),
-            hasher: RandomState::new(),
-            rest: Target::new(None, urls, policies),
+            named: Memo::new(Self::PLACES),
+            rest: Target::new(None, urls, settings),
             url,
         }
     }
 
-    fn get(&self, name: &ServiceName, policies: Policies) -> &Target {
-        // The low bits of the hash are as good as any.
-        let start = self.hasher.hash_one(name) as usize % Self::SLOTS;
-        let slots = self.slots.iter().cycle().skip(start).take(Self::PROBES);
-        for slot in slots {
-            let (owner, target) = slot.get_or_init(|| {
-                let urls = std::slice::from_ref(&self.url);
-                (name.clone(), Target::new(Some(name), urls, policies))
-            });
-            if owner == name {
-                return target;
-            }
-        }
-        &self.rest
+    fn get(&self, name: &ServiceName, settings: Settings) -> &Target {
+        let urls = std::slice::from_ref(&self.url);
+        let make = || Target::new(Some(name), urls, settings);
+        self.named.get_or_make(name, make).unwrap_or(&self.rest)
     }
 
     fn iter(&self) -> impl Iterator<Item = (Option<&ServiceName>, &Target)> {
-        let slots = self.slots.iter().filter_map(OnceLock::get);
-        let named = slots.map(|(name, target)| (Some(name), target));
+        let named = self.named.iter().map(|(name, target)| (Some(name), target));
         named.chain([(None, &self.rest)])
     }
 }
 
 impl Target {
-    fn new(name: Option<&ServiceName>, urls: &[BaseUrl], policies: Policies) -> Self {
-        let breaker = policies.breaker.unwrap_or(CircuitBreaker::NEVER);
+    fn new(name: Option<&ServiceName>, urls: &[BaseUrl], settings: Settings) -> Self {
+        let breaker = settings.breaker.unwrap_or(CircuitBreaker::NEVER);
         let members = urls.iter().map(|url| {
-            let peer = Peer::new(url.clone());
+            let peer = match name {
+                Some(name) => Peer::of_target(url.clone(), name.clone()),
+                None => Peer::new(url.clone()),
+            };
             let mut labels = Vec::from(peer.server().labels());
             let target = name.map_or("other", ServiceName::as_str);
             labels.push(Label::new("target", target.to_owned()));
             let gauge = Key::from_parts("nova_client_breaker_state", labels);
             Member::new(Arc::new(peer), breaker, Some(gauge))
         });
-        let limit = policies.concurrency_limit;
+        let limit = settings.concurrency_limit;
         Self {
-            account: Arc::new(Account::of_target(policies.budget, name)),
+            account: Arc::new(Account::of_target(settings.budget, name)),
             permits: limit.map(|limit| Arc::new(Semaphore::new(limit))),
             concurrency_limit: limit,
             balance: BalanceLayer::of(members),
@@ -157,7 +138,7 @@ impl fmt::Debug for Targets {
                 "base_url",
                 &self.at_base.as_ref().map(|at_base| &at_base.url),
             )
-            .field("policies", &self.policies)
+            .field("settings", &self.settings)
             .finish()
     }
 }
@@ -176,17 +157,13 @@ mod tests {
         endpoints.set_fallback(BaseUrl::parse("base_url", "http://peer").unwrap());
         let own = BaseUrl::parse("endpoint", "http://own").unwrap();
         endpoints.insert(name(10_000), vec![own]).unwrap();
-        let policies = Policies {
-            budget: Some(RetryBudget::standard()),
-            breaker: None,
-            concurrency_limit: None,
-        };
-        let targets = Targets::new(endpoints, policies);
+        let settings = Settings::default();
+        let targets = Targets::new(endpoints, settings);
         let get = |number| std::ptr::from_ref(targets.get(&name(number)).unwrap());
         let first = get(0);
         let rest = std::ptr::from_ref(&targets.at_base.as_ref().unwrap().rest);
         let shared = (0..10_000).filter(|number| get(*number) == rest).count();
-        assert!(shared >= 10_000 - AtBase::SLOTS);
+        assert!(shared >= 10_000 - AtBase::PLACES);
         assert_eq!(get(0), first);
         assert_ne!(get(0), rest);
         assert_ne!(

@@ -4,14 +4,14 @@
 //! | name | kind | labels or fields |
 //! |---|---|---|
 //! | `http.client.request.duration` | histogram, seconds | `http.request.method`, `server.address`, `server.port`, `http.response.status_code`, `error.type` |
-//! | `attempt` | span of kind client, level debug | the same, `url.full` and, from the second attempt on, `http.request.resend_count` |
+//! | `attempt` | span of kind client, level debug | the same, `url.full` without credentials and query, `otel.status_code` of a failure and, from the second attempt on, `http.request.resend_count` |
 //!
 //! The duration is that of one attempt, from when it has its permit until the whole answer is there. `error.type` is the status where it is 400 or more, the error's kind where there was no answer, `timeout` where the attempt
 //! took too long, and `cancelled` where it was dropped before. Every label has few values: a layer is made for one server, and what a
 //! peer or a caller invents becomes none.
 //!
 //! What was recorded before a recorder was installed is lost; one that is installed later gets what comes then. Without one
-//! it costs a look at the clock.
+//! the clock is not read.
 //!
 //! It is the lowest layer, right above the transport, and hands that the plain request.
 //!
@@ -44,6 +44,7 @@
 //! ```
 
 mod exchange_record;
+mod exchange_span;
 mod future;
 mod layer;
 mod recorder;
@@ -51,6 +52,7 @@ mod server;
 mod service;
 
 pub(crate) use exchange_record::ExchangeRecord;
+pub(crate) use exchange_span::ExchangeSpan;
 pub use future::TelemetryFuture;
 pub use layer::TelemetryLayer;
 pub(crate) use recorder::{add_one, set_gauge};

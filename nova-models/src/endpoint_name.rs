@@ -106,7 +106,7 @@ impl EndpointName {
     /// `Validation` where the name is not of the grammar above.
     pub fn new(name: impl Into<Cow<'static, str>>) -> Result<Self, ServiceError> {
         let name = name.into();
-        if name.len() <= 128 && name.split('/').count() <= 8 && name.split('/').all(is_segment) {
+        if name.len() <= 128 && segments(&name).is_some_and(|count| count <= 8) {
             return Ok(Self(name));
         }
         Err(invalid(
@@ -123,9 +123,23 @@ impl EndpointName {
     }
 }
 
-fn is_segment(segment: &str) -> bool {
-    let allowed = |c: u8| c.is_ascii_alphanumeric() || b"_.-".contains(&c);
-    segment.bytes().all(allowed) && segment.bytes().any(|c| c != b'.')
+/// How many segments there are; `None` where one is empty, of dots alone, or has what it may not have.
+fn segments(name: &str) -> Option<usize> {
+    let mut ended = 0;
+    let mut more_than_dots = false;
+    for c in name.bytes() {
+        match c {
+            b'/' if more_than_dots => {
+                ended += 1;
+                more_than_dots = false;
+            }
+            b'.' => {}
+            b'_' | b'-' => more_than_dots = true,
+            _ if c.is_ascii_alphanumeric() => more_than_dots = true,
+            _ => return None,
+        }
+    }
+    more_than_dots.then_some(ended + 1)
 }
 
 fn invalid(field: &str, name: &str, expected: &str) -> ServiceError {
@@ -203,6 +217,7 @@ mod tests {
             "a\n",
             "ä",
             "a:80",
+            "1/2/3/4/5/6/7/8/9",
         ];
         for name in escapes {
             let error = name.parse::<EndpointName>().unwrap_err();

@@ -38,8 +38,9 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         // The answer first: one that is there when the time is up still counts.
-        if let Poll::Ready(outcome) = this.attempt.poll(cx) {
-            return Poll::Ready(outcome);
+        let polled = this.attempt.poll(cx);
+        if polled.is_ready() {
+            return polled;
         }
         let until = *this.until;
         let timeout = this

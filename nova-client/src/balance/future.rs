@@ -1,7 +1,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use nova_errors::ServiceError;
 use pin_project_lite::pin_project;
@@ -22,16 +22,25 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     enum State<F, E> {
-        Passed { #[pin] call: F, in_flight: Option<InFlight<E>> },
+        Passed {
+            #[pin]
+            call: F,
+            in_flight: Option<InFlight<E>>,
+            // When it began, as long as it has not had to wait.
+            began: Option<Instant>,
+        },
         Rejected { error: Option<ServiceError> },
     }
 }
 
 impl<F, E> BalanceFuture<F, E> {
-    pub(super) fn passed(call: F, in_flight: InFlight<E>) -> Self {
-        let in_flight = Some(in_flight);
+    pub(super) fn passed(call: F, in_flight: InFlight<E>, began: Instant) -> Self {
         Self {
-            state: State::Passed { call, in_flight },
+            state: State::Passed {
+                call,
+                in_flight: Some(in_flight),
+                began: Some(began),
+            },
         }
     }
 
@@ -51,12 +60,20 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            StateProjection::Passed { call, in_flight } => {
-                let result = ready!(call.poll(cx));
-                if let Some(in_flight) = in_flight.take() {
-                    in_flight.settle(outcome(&result), Instant::now());
+            StateProjection::Passed {
+                call,
+                in_flight,
+                began,
+            } => {
+                let polled = call.poll(cx);
+                let began = began.take();
+                if let Poll::Ready(result) = &polled
+                    && let Some(in_flight) = in_flight.take()
+                {
+                    // An answer that was there at once took no time that is worth another look at the clock.
+                    in_flight.settle(outcome(result), began.unwrap_or_else(Instant::now));
                 }
-                Poll::Ready(result)
+                polled
             }
             StateProjection::Rejected { error } => match error.take() {
                 Some(error) => Poll::Ready(Err(error)),

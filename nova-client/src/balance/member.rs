@@ -45,8 +45,94 @@ impl<E> Member<E> {
 
     /// Shows the circuit's state, after what may have changed it.
     pub(super) fn publish(&self, now: Instant) {
-        if let Some(gauge) = &self.gauge {
-            set_gauge(gauge, self.circuit.breaker_state(now).level());
+        let Some(gauge) = &self.gauge else {
+            return;
+        };
+        let mut state = self.circuit.breaker_state(now);
+        loop {
+            set_gauge(gauge, state.level());
+            // Another thread may have changed it, and shown that, in the meantime; what is shown last has to be right.
+            let after = self.circuit.breaker_state(now);
+            if after == state {
+                return;
+            }
+            state = after;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use metrics::{
+        Counter, Gauge, GaugeFn, Histogram, KeyName, Metadata, Recorder, SharedString, Unit,
+    };
+
+    use super::*;
+    use crate::balance::in_flight::InFlight;
+    use crate::circuit_breaker::Outcome;
+
+    type Event = Box<dyn FnOnce() + Send>;
+
+    /// A gauge before whose first value is stored something happens.
+    #[derive(Default)]
+    struct Shown {
+        value: Mutex<f64>,
+        before: Mutex<Option<Event>>,
+    }
+
+    impl GaugeFn for Shown {
+        fn increment(&self, _: f64) {}
+
+        fn decrement(&self, _: f64) {}
+
+        fn set(&self, value: f64) {
+            let before = self.before.lock().unwrap().take();
+            if let Some(before) = before {
+                before();
+            }
+            *self.value.lock().unwrap() = value;
+        }
+    }
+
+    struct Gauges(Arc<Shown>);
+
+    impl Recorder for Gauges {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+        fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+            Counter::noop()
+        }
+
+        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+            Gauge::from_arc(Arc::clone(&self.0))
+        }
+
+        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+            Histogram::noop()
+        }
+    }
+
+    #[test]
+    fn of_threads_that_show_the_state_at_once_the_last_one_shows_what_it_is() {
+        let breaker = CircuitBreaker::standard().min_calls(2);
+        let gauge = Some(Key::from_static_name("state"));
+        let member = Arc::new(Member::new((), breaker, gauge));
+        let now = Instant::now();
+        let fail = move |member: &Arc<Member<()>>| {
+            let attempt = InFlight::begin(member, now).unwrap();
+            attempt.settle(Outcome::Failure, now);
+        };
+        let shown = Arc::new(Shown::default());
+        let opened_by_another = Arc::clone(&member);
+        *shown.before.lock().unwrap() = Some(Box::new(move || fail(&opened_by_another)));
+        metrics::with_local_recorder(&Gauges(Arc::clone(&shown)), || fail(&member));
+        assert!(!member.circuit.admits_at(now));
+        assert_eq!(*shown.value.lock().unwrap(), 2.0);
     }
 }

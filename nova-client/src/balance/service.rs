@@ -50,11 +50,12 @@ where
 
     fn call(&mut self, attempt: Attempt<R>) -> BalanceFuture<S::Future, E> {
         let failed = self.last.filter(|_| attempt.number() > 1);
-        match choose(&self.members, failed, attempt.started()) {
+        let began = attempt.started();
+        match choose(&self.members, failed, began) {
             Some((at, in_flight)) => {
                 self.last = Some(at);
                 let endpoint = in_flight.member().endpoint.clone();
-                BalanceFuture::passed(self.inner.call(attempt.at(endpoint)), in_flight)
+                BalanceFuture::passed(self.inner.call(attempt.at(endpoint)), in_flight, began)
             }
             None => BalanceFuture::rejected(self.rejection()),
         }

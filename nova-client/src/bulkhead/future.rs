@@ -1,7 +1,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use nova_errors::ServiceError;
 use pin_project_lite::pin_project;
@@ -48,10 +48,12 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProjection::Admitted { call, permit } => {
-                let result = ready!(call.poll(cx));
-                // At once: whoever awaited this may keep it for long.
-                *permit = None;
-                Poll::Ready(result)
+                let polled = call.poll(cx);
+                if polled.is_ready() {
+                    // At once: whoever awaited this may keep it for long.
+                    *permit = None;
+                }
+                polled
             }
             StateProjection::Rejected { error } => match error.take() {
                 Some(error) => Poll::Ready(Err(error)),

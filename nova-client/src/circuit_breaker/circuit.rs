@@ -63,6 +63,7 @@ impl Circuit {
     /// # Errors
     ///
     /// `ServiceUnavailable` without effect, whose cause is [`CircuitOpen`], where the call is not to be made.
+    #[inline]
     pub fn permit(&self) -> Result<Permit<&Self>, ServiceError> {
         Ok(Permit {
             circuit: self,
@@ -70,6 +71,7 @@ impl Circuit {
         })
     }
 
+    #[inline]
     fn admit(&self) -> Result<Admitted, ServiceError> {
         self.switch
             .admit(|| self.millis_at(Instant::now()))
@@ -82,6 +84,7 @@ impl Circuit {
     }
 
     /// How a call is let through, if it is.
+    #[inline]
     pub(crate) fn admit_at(&self, now: Instant) -> Option<Admitted> {
         self.switch.admit(|| self.millis_at(now))
     }
@@ -91,6 +94,7 @@ impl Circuit {
         self.switch.admits(|| self.millis_at(now))
     }
 
+    #[inline]
     pub(crate) fn settle_at(&self, admitted: Admitted, outcome: Outcome, now: Instant) {
         self.switch
             .settle(admitted, outcome, || self.millis_at(now));

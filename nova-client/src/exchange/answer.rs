@@ -1,15 +1,23 @@
+use std::borrow::Cow;
+use std::error::Error;
+
 use bytes::Bytes;
+use chrono::DateTime;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Response};
-use nova_errors::{Origin, PROBLEM_CONTENT_TYPE, Problem, ServiceError};
-use nova_models::{CommandResponse, RequestId};
+use nova_errors::{Origin, PROBLEM_CONTENT_TYPE, Problem, ServiceError, Violation};
+use nova_models::{CommandResponse, RequestId, ResponseError};
+use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::retry_after;
 use crate::wall_clock::WallClock;
 
-/// The longest message of a peer's error that is kept, in bytes.
+/// The longest message of a peer's error that is kept, in bytes; the cause and each violation are held to it as well.
 const MAX_MESSAGE: usize = 1024;
+
+/// The most violations of a peer's error that are kept.
+const MAX_VIOLATIONS: usize = 100;
 
 /// The reply, or what the answer says went wrong.
 ///
@@ -45,19 +53,15 @@ fn read_success<T: DeserializeOwned>(
     response: &Response<Bytes>,
     request_id: &RequestId,
 ) -> Result<T, ServiceError> {
-    let envelope: CommandResponse<T> = serde_json::from_slice(response.body())
+    let envelope: Envelope<'_, T> = serde_json::from_slice(response.body())
         .map_err(|error| broken("a success without a readable envelope").with_source(error))?;
-    check_id(&envelope, request_id)?;
-    envelope.into_result(response.status().as_u16())
+    envelope.into_result(request_id, response.status().as_u16())
 }
 
 fn read_failure(response: &Response<Bytes>, request_id: &RequestId) -> ServiceError {
     let status = response.status().as_u16();
-    if let Ok(envelope) = serde_json::from_slice::<CommandResponse<IgnoredAny>>(response.body()) {
-        if let Err(error) = check_id(&envelope, request_id) {
-            return error;
-        }
-        return match envelope.into_result(status) {
+    if let Ok(envelope) = serde_json::from_slice::<Envelope<'_, IgnoredAny>>(response.body()) {
+        return match envelope.into_result(request_id, status) {
             Ok(IgnoredAny) => broken("a failed status with the envelope of a success"),
             Err(error) => error,
         };
@@ -65,17 +69,56 @@ fn read_failure(response: &Response<Bytes>, request_id: &RequestId) -> ServiceEr
     is_problem(response.headers())
         .then(|| serde_json::from_slice::<Problem>(response.body()).ok())
         .flatten()
-        .and_then(|problem| problem.into_error(status))
+        .and_then(|mut problem| {
+            bound(&mut problem.violations);
+            problem.into_error(status)
+        })
         .or_else(|| ServiceError::from_http_status(status))
         .unwrap_or_else(|| broken("a status that is no answer"))
 }
 
-/// An answer to another request is nobody's: a proxy or a connection got mixed up.
-fn check_id<T>(envelope: &CommandResponse<T>, request_id: &RequestId) -> Result<(), ServiceError> {
-    if envelope.request_id == *request_id {
-        return Ok(());
+/// A [`CommandResponse`] as far as a client looks at it: not at the time when it was made, which takes longer to read than all else
+/// around the reply.
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "T: Deserialize<'de>"))]
+struct Envelope<'a, T> {
+    #[serde(borrow)]
+    request_id: Cow<'a, str>,
+    success: bool,
+    #[serde(default)]
+    data: Option<T>,
+    #[serde(default)]
+    error: Option<ResponseError>,
+}
+
+impl<T: DeserializeOwned> Envelope<'_, T> {
+    fn into_result(self, request_id: &RequestId, status: u16) -> Result<T, ServiceError> {
+        // An answer to another request is nobody's: a proxy or a connection got mixed up.
+        if self.request_id != request_id.as_str() {
+            return Err(broken("the answer to another request"));
+        }
+        match self {
+            Self {
+                success: true,
+                data: Some(data),
+                error: None,
+                ..
+            } => Ok(data),
+            mut other => {
+                if let Some(ResponseError::Body(body)) = &mut other.error {
+                    bound(&mut body.violations);
+                }
+                let response = CommandResponse {
+                    request_id: request_id.clone(),
+                    success: other.success,
+                    data: other.data,
+                    error: other.error,
+                    timestamp: DateTime::UNIX_EPOCH,
+                };
+                response.into_result(status)
+            }
+        }
     }
-    Err(broken("the answer to another request"))
 }
 
 fn is_problem(headers: &HeaderMap) -> bool {
@@ -90,16 +133,31 @@ fn broken(what: &'static str) -> ServiceError {
     ServiceError::Upstream(what.into()).with_origin(Origin::Remote)
 }
 
-/// Cuts a message that would flood logs and answers.
+/// Leaves out the violations that are too many or too long.
+fn bound(violations: &mut Vec<Violation>) {
+    violations.retain(|it| it.field.len() + it.message.len() <= MAX_MESSAGE);
+    violations.truncate(MAX_VIOLATIONS);
+}
+
+/// Cuts what would flood logs and answers: the message, and the cause, which repeats what could not be read.
 fn bounded(error: ServiceError) -> ServiceError {
-    let cut = error
-        .detail()
-        .message()
-        .filter(|message| message.len() > MAX_MESSAGE)
-        .and_then(|message| message.get(..message.floor_char_boundary(MAX_MESSAGE)))
-        .map(str::to_owned);
-    match cut {
+    let message = error.detail().message().and_then(cut).map(str::to_owned);
+    let cause = error.source().map(ToString::to_string);
+    let cause = cause.as_deref().and_then(cut);
+    let error = match message {
         Some(message) => error.with_message(message),
         None => error,
+    };
+    match cause {
+        Some(cause) => error.with_source(cause),
+        None => error,
     }
+}
+
+/// The beginning of a text that is too long.
+fn cut(text: &str) -> Option<&str> {
+    if text.len() <= MAX_MESSAGE {
+        return None;
+    }
+    text.get(..text.floor_char_boundary(MAX_MESSAGE))
 }

@@ -3,6 +3,8 @@ use chrono::{DateTime, Utc};
 use nova_errors::{Effect, ServiceError};
 use serde::Serialize;
 
+use super::timestamp;
+
 /// A [`CommandRequest`](nova_models::CommandRequest) that borrows its text.
 #[derive(Serialize)]
 pub(crate) struct Envelope<'a, C> {
@@ -10,13 +12,16 @@ pub(crate) struct Envelope<'a, C> {
     pub(crate) source_service: &'a str,
     pub(crate) target_service: &'a str,
     pub(crate) command: C,
+    #[serde(serialize_with = "timestamp::serialize")]
     pub(crate) timestamp: DateTime<Utc>,
 }
 
 impl<C: Serialize> Envelope<'_, C> {
     pub(crate) fn to_json(&self) -> Result<Bytes, ServiceError> {
-        match serde_json::to_vec(self) {
-            Ok(json) => Ok(Bytes::from(json)),
+        // Room for most commands at once, where a new vector grows from 128 bytes by copying.
+        let mut json = Vec::with_capacity(2048);
+        match serde_json::to_writer(&mut json, self) {
+            Ok(()) => Ok(Bytes::from(json)),
             Err(error) => Err(ServiceError::Validation("write the command as JSON".into())
                 .with_effect(Effect::None)
                 .with_source(error)),

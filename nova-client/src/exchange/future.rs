@@ -1,7 +1,6 @@
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use nova_errors::ServiceError;
@@ -21,7 +20,7 @@ pub(crate) struct ExchangeFuture<'a, T> {
 enum State<'a> {
     Sent {
         answer: TelemetryFuture<TransportFuture>,
-        outgoing: Arc<Outgoing>,
+        outgoing: &'a Outgoing<'a>,
         clock: &'a WallClock,
     },
     Refused(Option<ServiceError>),
@@ -30,7 +29,7 @@ enum State<'a> {
 impl<'a, T> ExchangeFuture<'a, T> {
     pub(super) fn sent(
         answer: TelemetryFuture<TransportFuture>,
-        outgoing: Arc<Outgoing>,
+        outgoing: &'a Outgoing<'a>,
         clock: &'a WallClock,
     ) -> Self {
         Self {

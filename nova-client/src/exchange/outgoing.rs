@@ -1,22 +1,28 @@
-use std::sync::Arc;
+use std::borrow::Cow;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName};
-use http::{HeaderValue, Method, Request};
-use nova_errors::{Effect, ServiceError, Violation};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName};
+use http::{HeaderValue, Method, Request, Uri};
+use nova_errors::ServiceError;
 use nova_models::{AccessToken, EndpointName, RequestId, ServiceName, TraceContext, headers};
 
+use crate::address::Address;
+use crate::context_headers::{insert_token, insert_trace, invisible, visible};
 use crate::peer::Peer;
 use crate::{Attempt, idempotency_key};
 
 /// A command ready to be sent: what is the same over all attempts, made once.
 #[derive(Debug)]
-pub(crate) struct Outgoing {
+pub(crate) struct Outgoing<'a> {
     target: ServiceName,
     endpoint: EndpointName,
-    headers: HeaderMap,
-    body: Bytes,
     request_id: RequestId,
+    id: HeaderValue,
+    key: HeaderValue,
+    /// Those of every request, with the places of the ones that differ.
+    fixed: &'a HeaderMap,
+    own: HeaderMap,
+    body: Bytes,
 }
 
 /// What an [`Outgoing`] is made of.
@@ -26,53 +32,64 @@ pub(crate) struct OutgoingParts<'a> {
     pub(crate) body: Bytes,
     pub(crate) request_id: RequestId,
     pub(crate) idempotency_key: Option<&'a str>,
-    pub(crate) source: &'a HeaderValue,
     pub(crate) trace: Option<&'a TraceContext>,
     pub(crate) token: Option<&'a AccessToken>,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// The headers of every request.
-const FIXED: usize = 10;
+// Parsed when this is compiled; a map that is given a text parses it at each insert.
+static REQUEST_ID: HeaderName = HeaderName::from_static(headers::REQUEST_ID);
+static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static(headers::IDEMPOTENCY_KEY);
+static SOURCE: HeaderName = HeaderName::from_static(headers::SOURCE);
+static DEADLINE_MS: HeaderName = HeaderName::from_static(headers::DEADLINE_MS);
+static ATTEMPT: HeaderName = HeaderName::from_static(headers::ATTEMPT);
 
-impl Outgoing {
-    pub(crate) fn new(parts: OutgoingParts<'_>) -> Result<Self, ServiceError> {
-        let json = HeaderValue::from_static("application/json");
+/// What every request of the service `source` has. Each gets a copy, and values of its own where these stand for them:
+/// a map that is copied hashes no name and need not grow.
+pub(crate) fn fixed_headers(source: &ServiceName) -> Result<HeaderMap, ServiceError> {
+    let json = HeaderValue::from_static("application/json");
+    let differs = HeaderValue::from_static("");
+    let mut map = HeaderMap::with_capacity(10);
+    map.insert(CONTENT_TYPE, json.clone());
+    map.insert(ACCEPT, json);
+    map.insert(&REQUEST_ID, differs.clone());
+    map.insert(&IDEMPOTENCY_KEY, differs.clone());
+    map.insert(&SOURCE, visible(&SOURCE, source.as_str())?);
+    map.insert(&DEADLINE_MS, differs);
+    map.insert(&ATTEMPT, HeaderValue::from_static("1"));
+    Ok(map)
+}
+
+impl<'a> Outgoing<'a> {
+    /// A command that goes out with `fixed` (see [`fixed_headers`]) and headers of its own.
+    pub(crate) fn new(
+        fixed: &'a HeaderMap,
+        parts: OutgoingParts<'_>,
+    ) -> Result<Self, ServiceError> {
         let (id, key) = id_and_key(&parts.request_id)?;
         let key = match parts.idempotency_key {
             Some(key) => idempotency_key::header_value(key)?,
             None => key,
         };
-        let mut map = HeaderMap::with_capacity(FIXED + parts.headers.len());
-        map.insert(CONTENT_TYPE, json.clone());
-        map.insert(ACCEPT, json);
-        map.insert(headers::REQUEST_ID, id);
-        map.insert(headers::IDEMPOTENCY_KEY, key);
-        map.insert(headers::SOURCE, parts.source.clone());
+        let mut own = HeaderMap::new();
         if let Some(trace) = parts.trace {
-            let traceparent = visible(headers::TRACEPARENT, trace.traceparent())?;
-            map.insert(headers::TRACEPARENT, traceparent);
-            if let Some(state) = trace.tracestate() {
-                map.insert(headers::TRACESTATE, visible(headers::TRACESTATE, state)?);
-            }
+            insert_trace(&mut own, trace)?;
         }
         if let Some(token) = parts.token {
-            let mut value = visible("authorization", &format!("Bearer {}", token.expose()))?;
-            value.set_sensitive(true);
-            map.insert(AUTHORIZATION, value);
+            insert_token(&mut own, token)?;
         }
-        // Their places are kept, so that an attempt's copy of the map need not grow.
-        map.insert(headers::DEADLINE_MS, HeaderValue::from_static("0"));
-        map.insert(headers::ATTEMPT, HeaderValue::from_static("1"));
         for (name, value) in parts.headers {
-            map.insert(name, value);
+            own.insert(name, value);
         }
         Ok(Self {
             target: parts.target,
             endpoint: parts.endpoint,
-            headers: map,
-            body: parts.body,
             request_id: parts.request_id,
+            id,
+            key,
+            fixed,
+            own,
+            body: parts.body,
         })
     }
 
@@ -80,27 +97,32 @@ impl Outgoing {
         &self.request_id
     }
 
+    /// Where it goes at that endpoint.
+    pub(super) fn address<'p>(&self, peer: &'p Peer) -> Result<Cow<'p, Address>, ServiceError> {
+        peer.address(&self.target, &self.endpoint)
+    }
+
     /// The request of one attempt; the body is shared, not copied.
-    pub(crate) fn request<R>(
-        &self,
-        attempt: &Attempt<R, Arc<Peer>>,
-    ) -> Result<Request<Bytes>, ServiceError> {
-        let peer = attempt.endpoint();
-        let uri = peer.command_uri(&self.target, &self.endpoint)?;
+    pub(super) fn request<E>(&self, attempt: &Attempt<(), E>, uri: Uri) -> Request<Bytes> {
         // Rounded down: the peer must not count on time that is not there.
         let left = attempt.deadline().left(attempt.started().into_std());
         let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-        let mut map = self.headers.clone();
-        map.insert(headers::DEADLINE_MS, HeaderValue::from(left));
+        let mut map = self.fixed.clone();
+        map.insert(&REQUEST_ID, self.id.clone());
+        map.insert(&IDEMPOTENCY_KEY, self.key.clone());
+        map.insert(&DEADLINE_MS, HeaderValue::from(left));
         if attempt.number() > 1 {
-            map.insert(headers::ATTEMPT, HeaderValue::from(attempt.number()));
+            map.insert(&ATTEMPT, HeaderValue::from(attempt.number()));
+        }
+        for (name, value) in &self.own {
+            map.insert(name, value.clone());
         }
 
         let mut request = Request::new(self.body.clone());
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri;
         *request.headers_mut() = map;
-        Ok(request)
+        request
     }
 }
 
@@ -114,17 +136,7 @@ fn id_and_key(id: &RequestId) -> Result<(HeaderValue, HeaderValue), ServiceError
     let quoted = quoted.freeze();
     let value = |bytes| {
         HeaderValue::from_maybe_shared(bytes)
-            .map_err(|error| invisible(headers::REQUEST_ID).with_source(error))
+            .map_err(|error| invisible(&REQUEST_ID).with_source(error))
     };
     Ok((value(quoted.slice(1..=id.len()))?, value(quoted)?))
-}
-
-/// A header value; the error names the header and never repeats the value, which may be a secret.
-fn visible(name: &'static str, value: &str) -> Result<HeaderValue, ServiceError> {
-    HeaderValue::from_str(value).map_err(|error| invisible(name).with_source(error))
-}
-
-fn invisible(name: &str) -> ServiceError {
-    let violation = Violation::new(name, "expected visible ASCII characters");
-    ServiceError::Validation(violation.into()).with_effect(Effect::None)
 }

@@ -2,8 +2,6 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use http::Request;
 use nova_errors::ServiceError;
 use serde::de::DeserializeOwned;
 use tower_service::Service;
@@ -13,7 +11,7 @@ use super::future::ExchangeFuture;
 use crate::Attempt;
 use crate::peer::Peer;
 use crate::service_client::Inner;
-use crate::telemetry::{ExchangeRecord, TelemetryFuture};
+use crate::telemetry::{ExchangeRecord, ExchangeSpan, TelemetryFuture};
 
 /// Sends one attempt to its endpoint and reads the answer as a `T`.
 ///
@@ -32,18 +30,24 @@ impl<'a, T> Exchange<'a, T> {
         }
     }
 
-    fn request(
+    fn send(
         &self,
-        attempt: &Attempt<Arc<Outgoing>, Arc<Peer>>,
-    ) -> Result<Request<Bytes>, ServiceError> {
-        let mut request = attempt.request().request(attempt)?;
+        attempt: Attempt<&'a Outgoing<'a>, Arc<Peer>>,
+    ) -> Result<ExchangeFuture<'a, T>, ServiceError> {
+        let (outgoing, attempt) = attempt.take_request();
+        let address = outgoing.address(attempt.endpoint())?;
+        let mut request = outgoing.request(&attempt, address.uri.clone());
         let interceptors = &self.client.interceptors;
         interceptors.run(&mut request, attempt.number())?;
-        Ok(request)
+        let span = ExchangeSpan::new(&attempt, &request);
+        let answer = self.client.transport.send(request, &address);
+        drop(address);
+        let answer = TelemetryFuture::new(answer, ExchangeRecord::new(attempt, span));
+        Ok(ExchangeFuture::sent(answer, outgoing, &self.client.clock))
     }
 }
 
-impl<'a, T: DeserializeOwned> Service<Attempt<Arc<Outgoing>, Arc<Peer>>> for Exchange<'a, T> {
+impl<'a, T: DeserializeOwned> Service<Attempt<&'a Outgoing<'a>, Arc<Peer>>> for Exchange<'a, T> {
     type Response = T;
     type Error = ServiceError;
     type Future = ExchangeFuture<'a, T>;
@@ -52,14 +56,7 @@ impl<'a, T: DeserializeOwned> Service<Attempt<Arc<Outgoing>, Arc<Peer>>> for Exc
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, attempt: Attempt<Arc<Outgoing>, Arc<Peer>>) -> ExchangeFuture<'a, T> {
-        let request = match self.request(&attempt) {
-            Ok(request) => request,
-            Err(error) => return ExchangeFuture::refused(error),
-        };
-        let (outgoing, attempt) = attempt.take_request();
-        let record = ExchangeRecord::start(attempt, &request);
-        let answer = TelemetryFuture::new(self.client.transport.send(request), record);
-        ExchangeFuture::sent(answer, outgoing, &self.client.clock)
+    fn call(&mut self, attempt: Attempt<&'a Outgoing<'a>, Arc<Peer>>) -> ExchangeFuture<'a, T> {
+        self.send(attempt).unwrap_or_else(ExchangeFuture::refused)
     }
 }

@@ -32,9 +32,16 @@ where
     let mut body = BufferedBody::collect(body, max_body)
         .await
         .map_err(|fault| match fault {
-            Unbuffered::Failed(error) => Status::from_error(error.into()).into(),
+            // The service was at work already, whatever the way says of the stream.
+            Unbuffered::Failed(error) => {
+                ServiceError::from(Status::from_error(error.into())).with_effect(Effect::Unknown)
+            }
             Unbuffered::TooLong => {
                 ServiceError::Upstream(format!("the answer is over {max_body} bytes").into())
+                    .with_origin(Origin::Remote)
+            }
+            Unbuffered::TooManyPieces => {
+                ServiceError::Upstream("the answer is in too many pieces".into())
                     .with_origin(Origin::Remote)
             }
         })?;

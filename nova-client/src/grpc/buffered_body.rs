@@ -20,10 +20,13 @@ pub(super) struct BufferedBody {
 pub(super) enum Unbuffered<E> {
     Failed(E),
     TooLong,
+    /// Held one by one they would take many times their length.
+    TooManyPieces,
 }
 
 impl BufferedBody {
-    /// Reads a body of at most `max` bytes, trailers apart. No chunk is copied.
+    /// Reads a body of at most `max` bytes, trailers apart. No chunk is copied, so that their number is bounded too: some 1000, and
+    /// one for each 256 bytes of `max`.
     pub(super) async fn collect<B>(body: B, max: usize) -> Result<Self, Unbuffered<B::Error>>
     where
         B: Body<Data = Bytes>,
@@ -35,9 +38,12 @@ impl BufferedBody {
             match frame.map_err(Unbuffered::Failed)?.into_data() {
                 Ok(chunk) => {
                     left = left.checked_sub(chunk.len()).ok_or(Unbuffered::TooLong)?;
-                    // An empty one would be held for nothing, and there is no bound to their number.
+                    // An empty one would be held for nothing.
                     if !chunk.is_empty() {
                         held.chunks.push_back(chunk);
+                    }
+                    if held.chunks.len() > 1000 + max / 256 {
+                        return Err(Unbuffered::TooManyPieces);
                     }
                 }
                 Err(frame) => {

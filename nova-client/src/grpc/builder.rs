@@ -1,16 +1,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nova_errors::{Effect, RetryPolicy, ServiceError, Violation};
-use nova_models::{Deadline, ServiceName};
+use nova_errors::{RetryPolicy, ServiceError};
+use nova_models::ServiceName;
 use tokio::sync::Semaphore;
 
 use super::endpoint::endpoint;
 use super::grpc_channel::{GrpcChannel, Policies};
 use super::methods::Methods;
-use crate::bulkhead::BulkheadLayer;
 use crate::circuit_breaker::{Circuit, CircuitBreaker};
-use crate::retry::{Account, RetryBudget, RetryLayer};
+use crate::retry::{Account, RetryBudget};
+use crate::settings::{Settings, invalid};
 
 /// Settings of a [`GrpcChannel`]; the defaults are for production.
 ///
@@ -35,12 +35,7 @@ use crate::retry::{Account, RetryBudget, RetryLayer};
 #[must_use]
 pub struct GrpcChannelBuilder {
     source: Result<ServiceName, ServiceError>,
-    deadline: Duration,
-    attempt_timeout: Duration,
-    retry: RetryPolicy,
-    budget: Option<RetryBudget>,
-    breaker: Option<CircuitBreaker>,
-    concurrency_limit: Option<usize>,
+    settings: Settings,
     max_message_bytes: usize,
     idempotent: Methods,
     streaming: Methods,
@@ -49,7 +44,7 @@ pub struct GrpcChannelBuilder {
 
 impl GrpcChannelBuilder {
     /// What a call may take in all unless set: 10 s.
-    pub const DEADLINE: Duration = Duration::from_secs(10);
+    pub const DEADLINE: Duration = Settings::DEADLINE;
     /// The longest message unless set: 4 MiB, as in generated clients.
     pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
     /// The frame of a message: a flag and its length.
@@ -58,12 +53,7 @@ impl GrpcChannelBuilder {
     pub(super) fn new(source: &str) -> Self {
         Self {
             source: source.parse(),
-            deadline: Self::DEADLINE,
-            attempt_timeout: RetryLayer::ATTEMPT_TIMEOUT,
-            retry: RetryPolicy::standard(),
-            budget: Some(RetryBudget::standard()),
-            breaker: Some(CircuitBreaker::standard()),
-            concurrency_limit: None,
+            settings: Settings::default(),
             max_message_bytes: Self::MAX_MESSAGE_BYTES,
             idempotent: Methods::default(),
             streaming: Methods::default(),
@@ -74,37 +64,37 @@ impl GrpcChannelBuilder {
     /// Sets what a call may take in all, its retries included: up to 24 hours, 10 s unless set. An inherited deadline that is earlier
     /// holds, and so does one that the call was given.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+        self.settings.deadline = deadline;
         self
     }
 
     /// Sets what one attempt at an idempotent call may take: 2 s unless set. A call that cannot be retried gets all that is left.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
-        self.attempt_timeout = timeout;
+        self.settings.attempt_timeout = timeout;
         self
     }
 
     /// Sets the retries: [`RetryPolicy::standard`] unless set.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
-        self.retry = policy;
+        self.settings.retry = policy;
         self
     }
 
     /// Sets how much of the calls may be retried: [`RetryBudget::standard`] unless set, everything with `None`.
     pub fn retry_budget(mut self, budget: impl Into<Option<RetryBudget>>) -> Self {
-        self.budget = budget.into();
+        self.settings.budget = budget.into();
         self
     }
 
     /// Sets when a server that fails is called no more: [`CircuitBreaker::standard`] unless set, never with `None`.
     pub fn circuit_breaker(mut self, breaker: impl Into<Option<CircuitBreaker>>) -> Self {
-        self.breaker = breaker.into();
+        self.settings.breaker = breaker.into();
         self
     }
 
     /// Sets how many attempts may be in flight, 1 to 65 536; there is no limit unless set. Streams don't count.
     pub fn concurrency_limit(mut self, attempts: usize) -> Self {
-        self.concurrency_limit = Some(attempts);
+        self.settings.concurrency_limit = Some(attempts);
         self
     }
 
@@ -148,41 +138,29 @@ impl GrpcChannelBuilder {
 
     /// Makes a channel over another one: tonic's with settings of one's own, one with interceptors, or a fake.
     ///
+    /// An interceptor of tonic that refuses a request down there cannot be told from the server: its status counts against the circuit, and
+    /// its effect as unknown. One that may refuse belongs around this channel: `HealthClient::with_interceptor(channel, …)`.
+    ///
     /// # Errors
     ///
     /// `Validation` for the first setting that is malformed or out of its range.
     pub fn build<S>(self, channel: S) -> Result<GrpcChannel<S>, ServiceError> {
-        let invalid = |field: &str, message: &str| {
-            let violation = Violation::new(field, message);
-            Err(ServiceError::Validation(violation.into()).with_effect(Effect::None))
-        };
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        if self.deadline.is_zero() || self.deadline > Deadline::MAX {
-            return invalid("deadline", "expected more than zero, and at most 24 hours");
-        }
-        if self.attempt_timeout.is_zero() {
-            return invalid("attempt_timeout", "expected more than zero");
-        }
         if self.max_message_bytes == 0 {
-            return invalid("max_message_bytes", "expected more than zero");
+            return Err(invalid("max_message_bytes", "expected more than zero"));
         }
-        self.retry.validate()?;
-        self.budget.map_or(Ok(()), |budget| budget.validate())?;
-        self.breaker.map_or(Ok(()), |breaker| breaker.validate())?;
-        self.concurrency_limit
-            .map_or(Ok(()), BulkheadLayer::validate)?;
-        let account = Arc::new(Account::new(self.budget));
+        let settings = self.settings;
+        settings.validate()?;
+        let account = Arc::new(Account::new(settings.budget));
         let policies = Policies {
             source: self.source?,
-            deadline: self.deadline,
-            retry: RetryLayer::new(self.retry)
-                .attempt_timeout(self.attempt_timeout.min(Deadline::MAX))
-                .account(Arc::clone(&account)),
+            deadline: settings.deadline,
+            retry: settings.retry_layer().account(Arc::clone(&account)),
             account,
-            circuit: self.breaker.map(|breaker| Arc::new(Circuit::new(breaker))),
-            permits: self
+            circuit: settings.breaker.map(|it| Arc::new(Circuit::new(it))),
+            permits: settings
                 .concurrency_limit
                 .map(|limit| Arc::new(Semaphore::new(limit))),
             idempotent: self.idempotent,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::BodyExt;
-use nova_errors::{Effect, Origin, ServiceError};
+use nova_errors::{Effect, GrpcCode, Origin, ServiceError};
 use nova_models::{CallContext, Deadline, Idempotency, RequestId, ServiceName, headers};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
@@ -18,6 +18,7 @@ use tonic::body::Body;
 use tonic::transport::Channel;
 use tower_layer::Layer;
 use tower_service::Service;
+use tracing::field::display;
 use tracing::{Instrument, Span};
 
 use super::GrpcChannelBuilder;
@@ -134,9 +135,11 @@ where
         if policies.streaming.contain(request.uri().path()) {
             return pass(self.channel, request, context).await;
         }
-        let record = CallRecord::start(request.uri().path());
-        let outcome = self.unary(request, context).await;
-        record.finish(&outcome);
+        let span = span(&request, context);
+        let call = CallRecord::start(request.uri().path());
+        let outcome = self.unary(request, context).instrument(span.clone()).await;
+        call.finish(&outcome);
+        record(&span, &outcome);
         outcome
     }
 
@@ -146,18 +149,11 @@ where
         context: &CallContext,
     ) -> Result<Response<Body>, ServiceError> {
         let policies = &self.policies;
-        let span = span(&request, context);
         let call = policies.prepare(request, context).await?;
         let timely = AttemptTimeoutLayer.layer(Exchange::new(self.channel, policies.max_body));
         let guarded = CircuitBreakerService::new(timely, policies.circuit.clone());
         let bounded = Bulkhead::new(guarded, policies.permits.clone());
-        let outcome = RetryFuture::new(bounded, policies.retry.clone(), call)
-            .instrument(span.clone())
-            .await;
-        if let Err(error) = &outcome {
-            span.record("error.type", error.code());
-        }
-        outcome
+        RetryFuture::new(bounded, policies.retry.clone(), call).await
     }
 }
 
@@ -198,6 +194,9 @@ impl Policies {
             Unbuffered::TooLong => ServiceError::PayloadTooLarge(
                 format!("the request is over {} bytes", self.max_body).into(),
             ),
+            Unbuffered::TooManyPieces => {
+                ServiceError::PayloadTooLarge("the request is in too many pieces".into())
+            }
         }
     }
 }
@@ -233,20 +232,31 @@ where
 }
 
 fn span(request: &Request<Body>, context: &CallContext) -> Span {
-    let path = request.uri().path().trim_start_matches('/');
-    let (service, method) = path.split_once('/').unwrap_or((path, ""));
+    let method = request.uri().path().trim_start_matches('/');
     let id = request.headers().get(headers::REQUEST_ID);
     tracing::info_span!(
         "call",
         otel.kind = "client",
-        rpc.system = "grpc",
-        rpc.service = service,
+        otel.name = method,
+        rpc.system.name = "grpc",
         rpc.method = method,
         request_id = id.and_then(|id| id.to_str().ok()),
         correlation_id = context.request_id.as_ref().map(RequestId::as_str),
         http.request.resend_count = tracing::field::Empty,
+        rpc.response.status_code = tracing::field::Empty,
+        otel.status_code = tracing::field::Empty,
         error.r#type = tracing::field::Empty,
     )
+}
+
+fn record<T>(span: &Span, outcome: &Result<T, ServiceError>) {
+    let error = outcome.as_ref().err();
+    let code = error.map_or(GrpcCode::Ok, |error| error.kind().grpc_code());
+    span.record("rpc.response.status_code", display(code));
+    if let Some(error) = error {
+        span.record("otel.status_code", "ERROR");
+        span.record("error.type", error.code());
+    }
 }
 
 /// The status that is fit to be handed on; the error itself is its source.

@@ -1,7 +1,7 @@
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
-use nova_errors::{Effect, ServiceError, Violation};
+use nova_errors::ServiceError;
 use nova_models::{CallContext, RequestId, headers};
 use tokio::time::Instant;
 use tonic::body::Body;
@@ -9,6 +9,10 @@ use tonic::body::Body;
 use super::buffered_body::BufferedBody;
 use super::timeout;
 use crate::Attempt;
+use crate::context_headers::{insert_token, insert_trace, visible};
+
+static SOURCE: HeaderName = HeaderName::from_static(headers::SOURCE);
+static REQUEST_ID: HeaderName = HeaderName::from_static(headers::REQUEST_ID);
 
 /// A unary request ready to be sent: what is the same over all attempts.
 #[derive(Debug)]
@@ -42,37 +46,20 @@ pub(super) fn complete(
     source: &str,
     context: &CallContext,
 ) -> Result<(), ServiceError> {
-    map.insert(headers::SOURCE, visible(headers::SOURCE, source)?);
-    if !map.contains_key(headers::REQUEST_ID) {
-        let id = visible(headers::REQUEST_ID, &RequestId::new())?;
-        map.insert(headers::REQUEST_ID, id);
+    map.insert(&SOURCE, visible(&SOURCE, source)?);
+    if !map.contains_key(&REQUEST_ID) {
+        let id = visible(&REQUEST_ID, &RequestId::new())?;
+        map.insert(&REQUEST_ID, id);
     }
     if let Some(trace) = &context.trace
         && !map.contains_key(headers::TRACEPARENT)
     {
-        let traceparent = visible(headers::TRACEPARENT, trace.traceparent())?;
-        map.insert(headers::TRACEPARENT, traceparent);
-        if let Some(state) = trace.tracestate() {
-            let name = HeaderName::from_static(headers::TRACESTATE);
-            map.insert(name, visible(headers::TRACESTATE, state)?);
-        }
+        insert_trace(map, trace)?;
     }
     if let Some(token) = &context.token
         && !map.contains_key(AUTHORIZATION)
     {
-        let mut value = visible("authorization", &format!("Bearer {}", token.expose()))?;
-        value.set_sensitive(true);
-        map.insert(AUTHORIZATION, value);
+        insert_token(map, token)?;
     }
     Ok(())
-}
-
-/// A header value; the error names the header and never repeats the value, which may be a secret.
-fn visible(name: &'static str, value: &str) -> Result<HeaderValue, ServiceError> {
-    HeaderValue::from_str(value).map_err(|error| {
-        let violation = Violation::new(name, "expected visible ASCII characters");
-        ServiceError::Validation(violation.into())
-            .with_effect(Effect::None)
-            .with_source(error)
-    })
 }

@@ -11,7 +11,10 @@ use tower_service::Service;
 
 use super::RetryLayer;
 use crate::circuit_breaker::CircuitOpen;
-use crate::{Attempt, Call};
+use crate::{Attempt, Call, InterceptorRefusal};
+
+/// The least time that is worth an attempt: of less the peer would be told that nothing is left.
+const LEAST: Duration = Duration::from_millis(1);
 
 pin_project! {
     /// A call that is being attempted. Dropping it gives the call up.
@@ -108,12 +111,12 @@ where
                     this.state.set(State::Idle);
                 }
                 StateProjection::Attempting { attempt } => {
-                    let error = match ready!(attempt.poll(cx)) {
-                        Ok(response) => {
-                            this.progress.pay();
-                            return Poll::Ready(Ok(response));
-                        }
-                        Err(error) => error,
+                    let polled = attempt.poll(cx);
+                    if matches!(polled, Poll::Ready(Ok(_))) {
+                        this.progress.pay();
+                    }
+                    let Poll::Ready(Err(error)) = polled else {
+                        return polled;
                     };
                     match this.progress.judge(error) {
                         Ok(wait) => {
@@ -141,7 +144,8 @@ impl<R: Clone> Progress<R> {
     }
 
     fn out_of_time(&mut self, now: Instant) -> Option<ServiceError> {
-        if !self.call.deadline().is_over(now.into_std()) {
+        let least = now.into_std().checked_add(LEAST);
+        if least.is_some_and(|least| least <= self.call.deadline().instant()) {
             return None;
         }
         Some(match self.last.take() {
@@ -188,7 +192,9 @@ impl<R: Clone> Progress<R> {
         if error.find_source::<CircuitOpen>().is_some() {
             return Err(self.rejected(error));
         }
-        self.pay();
+        if error.find_source::<InterceptorRefusal>().is_none() {
+            self.pay();
+        }
         if error.effect() != Effect::None {
             self.effect = error.effect();
         }

@@ -34,6 +34,7 @@ impl Ledger {
     }
 
     /// A call was made, and pays for a part of a retry.
+    #[inline]
     pub fn deposit(&self) {
         self.purse.deposit();
     }

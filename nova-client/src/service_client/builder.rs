@@ -3,20 +3,21 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response};
-use nova_errors::{Effect, RetryPolicy, ServiceError, Violation};
-use nova_models::{Deadline, ServiceName};
+use http::{Request, Response};
+use nova_errors::{Effect, RetryPolicy, ServiceError};
+use nova_models::ServiceName;
 use tower_service::Service;
 
 use super::{Inner, ServiceClient};
 use crate::balance::BalanceLayer;
 use crate::base_url::BaseUrl;
-use crate::bulkhead::BulkheadLayer;
 use crate::circuit_breaker::CircuitBreaker;
 use crate::endpoints::Endpoints;
+use crate::exchange::fixed_headers;
 use crate::interceptor::{Interceptors, OutboundRequest};
-use crate::retry::{RetryBudget, RetryLayer};
-use crate::targets::{Policies, Targets};
+use crate::retry::RetryBudget;
+use crate::settings::{Settings, invalid};
+use crate::targets::Targets;
 use crate::transport::{HttpTransport, HttpTransportBuilder, Transport};
 use crate::wall_clock::WallClock;
 
@@ -41,12 +42,7 @@ use crate::wall_clock::WallClock;
 pub struct ServiceClientBuilder {
     source: Result<ServiceName, ServiceError>,
     endpoints: Endpoints,
-    deadline: Duration,
-    attempt_timeout: Duration,
-    retry: RetryPolicy,
-    budget: Option<RetryBudget>,
-    breaker: Option<CircuitBreaker>,
-    concurrency_limit: Option<usize>,
+    settings: Settings,
     interceptors: Interceptors,
     http: HttpTransportBuilder,
     transport: Option<Transport>,
@@ -56,18 +52,13 @@ pub struct ServiceClientBuilder {
 
 impl ServiceClientBuilder {
     /// What a call may take in all unless set: 10 s.
-    pub const DEADLINE: Duration = Duration::from_secs(10);
+    pub const DEADLINE: Duration = Settings::DEADLINE;
 
     pub(super) fn new(source: &str) -> Self {
         Self {
             source: source.parse(),
             endpoints: Endpoints::default(),
-            deadline: Self::DEADLINE,
-            attempt_timeout: RetryLayer::ATTEMPT_TIMEOUT,
-            retry: RetryPolicy::standard(),
-            budget: Some(RetryBudget::standard()),
-            breaker: Some(CircuitBreaker::standard()),
-            concurrency_limit: None,
+            settings: Settings::default(),
             interceptors: Interceptors::default(),
             http: HttpTransport::builder(),
             transport: None,
@@ -128,14 +119,14 @@ impl ServiceClientBuilder {
     /// Sets what a call may take in all, its retries included: up to 24 hours, 10 s unless set. An inherited deadline that is earlier holds.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+        self.settings.deadline = deadline;
         self
     }
 
     /// Sets what one attempt at an idempotent call may take: 2 s unless set. A call that cannot be retried gets all that is left.
     #[must_use]
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
-        self.attempt_timeout = timeout;
+        self.settings.attempt_timeout = timeout;
         self
     }
 
@@ -156,21 +147,21 @@ impl ServiceClientBuilder {
     /// Sets the retries: [`RetryPolicy::standard`] unless set.
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
-        self.retry = policy;
+        self.settings.retry = policy;
         self
     }
 
     /// Sets how much of the calls to a target may be retried: [`RetryBudget::standard`] unless set, everything with `None`.
     #[must_use]
     pub fn retry_budget(mut self, budget: impl Into<Option<RetryBudget>>) -> Self {
-        self.budget = budget.into();
+        self.settings.budget = budget.into();
         self
     }
 
     /// Sets when an endpoint that fails is called no more: [`CircuitBreaker::standard`] unless set, never with `None`.
     #[must_use]
     pub fn circuit_breaker(mut self, breaker: impl Into<Option<CircuitBreaker>>) -> Self {
-        self.breaker = breaker.into();
+        self.settings.breaker = breaker.into();
         self
     }
 
@@ -179,7 +170,7 @@ impl ServiceClientBuilder {
     /// One more waits for its turn, until the call's deadline at most. A call in its backoff counts as none.
     #[must_use]
     pub fn concurrency_limit(mut self, attempts: usize) -> Self {
-        self.concurrency_limit = Some(attempts);
+        self.settings.concurrency_limit = Some(attempts);
         self
     }
 
@@ -224,7 +215,7 @@ impl ServiceClientBuilder {
             + 'static,
         S::Future: Send,
     {
-        self.transport = Some(Transport::new(service));
+        self.transport = Some(Transport::other(service));
         self
     }
 
@@ -241,10 +232,6 @@ impl ServiceClientBuilder {
     ///
     /// `Validation` for the first setting that is malformed, out of its range or missing; `Internal` where TLS cannot be set up.
     pub fn build(self) -> Result<ServiceClient, ServiceError> {
-        let invalid = |field: &str, message: &str| {
-            let violation = Violation::new(field, message);
-            Err(ServiceError::Validation(violation.into()).with_effect(Effect::None))
-        };
         let source = self
             .source
             .map_err(|error| error.with_effect(Effect::None))?;
@@ -252,41 +239,21 @@ impl ServiceClientBuilder {
             return Err(fault);
         }
         if self.endpoints.is_empty() {
-            return invalid(
-                "base_url",
-                "expected a URL for every target, or an endpoint",
-            );
+            let expected = "expected a URL for every target, or an endpoint";
+            return Err(invalid("base_url", expected));
         }
-        if self.deadline.is_zero() || self.deadline > Deadline::MAX {
-            return invalid("deadline", "expected more than zero, and at most 24 hours");
-        }
-        if self.attempt_timeout.is_zero() {
-            return invalid("attempt_timeout", "expected more than zero");
-        }
-        self.retry.validate()?;
-        self.budget.map_or(Ok(()), |budget| budget.validate())?;
-        self.breaker.map_or(Ok(()), |breaker| breaker.validate())?;
-        self.concurrency_limit
-            .map_or(Ok(()), BulkheadLayer::validate)?;
+        self.settings.validate()?;
         let transport = match self.transport {
             Some(transport) => transport,
-            None => Transport::new(self.http.build()?),
+            None => Transport::Http(self.http.build()?),
         };
-        let policies = Policies {
-            budget: self.budget,
-            breaker: self.breaker,
-            concurrency_limit: self.concurrency_limit,
-        };
-        let source_header = HeaderValue::from_str(source.as_str()).map_err(|error| {
-            ServiceError::Internal("write the source as a header".into()).with_source(error)
-        })?;
+        let headers = fixed_headers(&source)?;
         let inner = Inner {
             source,
-            source_header,
-            deadline: self.deadline,
-            retry: RetryLayer::new(self.retry)
-                .attempt_timeout(self.attempt_timeout.min(Deadline::MAX)),
-            targets: Targets::new(self.endpoints, policies),
+            headers,
+            deadline: self.settings.deadline,
+            retry: self.settings.retry_layer(),
+            targets: Targets::new(self.endpoints, self.settings),
             interceptors: self.interceptors,
             transport,
             clock: self.clock,
@@ -307,12 +274,7 @@ impl fmt::Debug for ServiceClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServiceClientBuilder")
             .field("endpoints", &self.endpoints)
-            .field("deadline", &self.deadline)
-            .field("attempt_timeout", &self.attempt_timeout)
-            .field("retry", &self.retry)
-            .field("budget", &self.budget)
-            .field("breaker", &self.breaker)
-            .field("concurrency_limit", &self.concurrency_limit)
+            .field("settings", &self.settings)
             .field("interceptors", &self.interceptors)
             .finish_non_exhaustive()
     }

@@ -16,7 +16,7 @@ pub struct TargetStats {
     pub attempts: u64,
     /// The attempts after a call's first one.
     pub retries: u64,
-    /// The retries that it did not grant.
+    /// The retries that the budget did not grant.
     pub retries_denied: u64,
     /// The attempts that were turned away because every circuit was open; nothing was sent.
     pub rejections: u64,

@@ -1,12 +1,10 @@
 use std::sync::Arc;
 
-use http::{Request, StatusCode};
+use http::StatusCode;
 use nova_errors::ServiceError;
 use tokio::time::Instant;
-use tracing::Span;
-use tracing::field::Empty;
 
-use super::server;
+use super::ExchangeSpan;
 use crate::Attempt;
 use crate::peer::Peer;
 
@@ -14,39 +12,20 @@ use crate::peer::Peer;
 #[derive(Debug)]
 pub(crate) struct ExchangeRecord {
     attempt: Attempt<(), Arc<Peer>>,
-    method: &'static str,
-    span: Span,
+    span: ExchangeSpan,
     open: bool,
 }
 
 impl ExchangeRecord {
-    pub(crate) fn start<B>(attempt: Attempt<(), Arc<Peer>>, request: &Request<B>) -> Self {
-        let method = server::known(request.method());
-        let server = attempt.endpoint().server();
-        let span = tracing::debug_span!(
-            "attempt",
-            otel.kind = "client",
-            otel.name = method,
-            http.request.method = method,
-            server.address = server.address(),
-            server.port = server.port(),
-            url.full = display(request.uri()),
-            http.request.resend_count = Empty,
-            http.response.status_code = Empty,
-            error.r#type = Empty,
-        );
-        if attempt.number() > 1 {
-            span.record("http.request.resend_count", attempt.number() - 1);
-        }
+    pub(crate) fn new(attempt: Attempt<(), Arc<Peer>>, span: ExchangeSpan) -> Self {
         Self {
             attempt,
-            method,
             span,
             open: true,
         }
     }
 
-    pub(super) fn span(&self) -> &Span {
+    pub(super) fn span(&self) -> &ExchangeSpan {
         &self.span
     }
 
@@ -59,21 +38,9 @@ impl ExchangeRecord {
 
     fn record(&mut self, status: Option<StatusCode>, error: Option<&'static str>) {
         self.open = false;
-        let seconds = self.attempt.started().elapsed().as_secs_f64();
-        self.attempt
-            .endpoint()
-            .server()
-            .record(self.method, status, error, seconds);
-        if let Some(status) = status {
-            self.span
-                .record("http.response.status_code", status.as_u16());
-            if status.as_u16() >= 400 {
-                self.span.record("error.type", status.as_str());
-            }
-        }
-        if let Some(error) = error {
-            self.span.record("error.type", error);
-        }
+        let server = self.attempt.endpoint().server();
+        server.record(self.span.method(), status, error, self.attempt.started());
+        self.span.record(status, error);
     }
 }
 

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use http::{Method, StatusCode};
 use metrics::{Key, Label, SharedString};
+use tokio::time::Instant;
 
 use super::recorder;
 
@@ -45,13 +46,13 @@ impl Server {
         method: &'static str,
         status: Option<StatusCode>,
         error: Option<&'static str>,
-        seconds: f64,
+        since: Instant,
     ) {
         if method == "POST" && status == Some(StatusCode::OK) {
-            recorder::record(&self.success, seconds);
+            recorder::record_since(&self.success, since);
         } else {
             let key = key(&self.address, self.port, method, status, error);
-            recorder::record(&key, seconds);
+            recorder::record_since(&key, since);
         }
     }
 }

@@ -5,7 +5,7 @@ use http::{Request, Response};
 use nova_errors::ServiceError;
 use tower_service::Service;
 
-use super::{ExchangeRecord, TelemetryFuture};
+use super::{ExchangeRecord, ExchangeSpan, TelemetryFuture};
 use crate::Attempt;
 use crate::peer::Peer;
 
@@ -36,7 +36,8 @@ where
 
     fn call(&mut self, attempt: Attempt<Request<A>, E>) -> TelemetryFuture<S::Future> {
         let (request, attempt) = attempt.at(Arc::clone(&self.peer)).take_request();
-        let record = ExchangeRecord::start(attempt, &request);
+        let span = ExchangeSpan::new(&attempt, &request);
+        let record = ExchangeRecord::new(attempt, span);
         TelemetryFuture::new(self.inner.call(request), record)
     }
 }

@@ -8,20 +8,27 @@ use http::{Request, Response};
 use nova_errors::ServiceError;
 use tower_service::Service;
 
+use super::HttpTransport;
+use crate::address::Address;
+
 pub(crate) type TransportFuture =
     Pin<Box<dyn Future<Output = Result<Response<Bytes>, ServiceError>> + Send>>;
 
 /// A transport whose type is forgotten, so that a client has none in its own.
 #[derive(Clone)]
-pub(crate) struct Transport(Arc<dyn ErasedService>);
+pub(crate) enum Transport {
+    /// The usual one, which takes an address as reqwest has it: to put one together from a URI takes long.
+    Http(HttpTransport),
+    Other(Arc<dyn ErasedService>),
+}
 
 /// One allocation a request; a boxed tower service that can be cloned would take two.
-trait ErasedService: Send + Sync {
+pub(crate) trait ErasedService: Send + Sync {
     fn send(&self, request: Request<Bytes>) -> TransportFuture;
 }
 
 impl Transport {
-    pub(crate) fn new<S>(service: S) -> Self
+    pub(crate) fn other<S>(service: S) -> Self
     where
         S: Service<Request<Bytes>, Response = Response<Bytes>, Error = ServiceError>
             + Clone
@@ -30,11 +37,15 @@ impl Transport {
             + 'static,
         S::Future: Send,
     {
-        Self(Arc::new(service))
+        Self::Other(Arc::new(service))
     }
 
-    pub(crate) fn send(&self, request: Request<Bytes>) -> TransportFuture {
-        self.0.send(request)
+    /// Sends the request, whose URI is that of the address.
+    pub(crate) fn send(&self, request: Request<Bytes>, address: &Address) -> TransportFuture {
+        match self {
+            Self::Http(transport) => Box::pin(transport.send(request, address.url.clone())),
+            Self::Other(service) => service.send(request),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use nova_errors::{ServiceError, Violation};
-use reqwest::{Client, redirect, retry};
+use reqwest::{Client, Url, redirect, retry};
 use tower_service::Service;
 
 use super::bounded_body::{self, DEFAULT_MAX_RESPONSE_BYTES};
@@ -39,6 +39,36 @@ impl HttpTransport {
         HttpTransportBuilder {
             connect_timeout: Duration::from_secs(1),
             max_response_bytes: DEFAULT_MAX_RESPONSE_BYTES,
+        }
+    }
+
+    /// Sends the request to `url`, whatever its own URI is.
+    pub(super) fn send(
+        &self,
+        request: Request<Bytes>,
+        url: Url,
+    ) -> impl Future<Output = Result<Response<Bytes>, ServiceError>> + Send + use<> {
+        let (parts, body) = request.into_parts();
+        let mut request = reqwest::Request::new(parts.method, url);
+        *request.headers_mut() = parts.headers;
+        *request.body_mut() = Some(body.into());
+        self.execute(request)
+    }
+
+    fn execute(
+        &self,
+        request: reqwest::Request,
+    ) -> impl Future<Output = Result<Response<Bytes>, ServiceError>> + Send + use<> {
+        let answer = self.client.execute(request);
+        let max_response_bytes = self.max_response_bytes;
+        async move {
+            let mut answer = answer.await?;
+            let body = bounded_body::read(&mut answer, max_response_bytes).await?;
+            let mut response = Response::new(body);
+            *response.status_mut() = answer.status();
+            *response.version_mut() = answer.version();
+            std::mem::swap(response.headers_mut(), answer.headers_mut());
+            Ok(response)
         }
     }
 }
@@ -116,19 +146,9 @@ impl Service<Request<Bytes>> for HttpTransport {
     }
 
     fn call(&mut self, request: Request<Bytes>) -> Self::Future {
-        let Self {
-            client,
-            max_response_bytes,
-        } = self.clone();
-        Box::pin(async move {
-            let request = reqwest::Request::try_from(request)?;
-            let mut answer = client.execute(request).await?;
-            let body = bounded_body::read(&mut answer, max_response_bytes).await?;
-            let mut response = Response::new(body);
-            *response.status_mut() = answer.status();
-            *response.version_mut() = answer.version();
-            std::mem::swap(response.headers_mut(), answer.headers_mut());
-            Ok(response)
-        })
+        match reqwest::Request::try_from(request) {
+            Ok(request) => Box::pin(self.execute(request)),
+            Err(error) => Box::pin(ready(Err(error.into()))),
+        }
     }
 }

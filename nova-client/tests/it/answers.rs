@@ -1,7 +1,7 @@
 //! What an answer means.
 
 use nova_client::test_util::{FakeTransport, Outcome};
-use nova_errors::{Effect, ErrorKind, Origin, ServiceError};
+use nova_errors::{Chain, Effect, ErrorBody, ErrorKind, Origin, ServiceError};
 use nova_models::{Command, Idempotency};
 use serde::Serialize;
 use serde_json::json;
@@ -148,4 +148,34 @@ async fn a_message_that_would_flood_the_log_is_cut() {
     let error = error(failure(404, &body)).await;
     assert_eq!(error.to_string().len(), 1024);
     assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn nothing_else_that_a_peer_says_floods_the_log_or_is_handed_on_by_the_megabyte() {
+    const FLOOD: usize = 100_000;
+    let long = "ä".repeat(FLOOD);
+    let problem = [("content-type", "application/problem+json")];
+    let of_ours = |rest: &str| format!(r#"{{"code":"validation","message":"m",{rest}}}"#);
+    let violation = r#"{"field":"f","message":"m"}"#;
+    let many = vec![violation; FLOOD].join(",");
+    let many = of_ours(&format!(r#""violations":[{many}]"#));
+    let wordy = format!(r#""violations":[{violation},{{"field":"f","message":"{long}"}}]"#);
+    let wordy = of_ours(&wordy);
+    let answers = [
+        success(&format!(r#""{long}""#)),
+        answer(502, &problem, &format!(r#"{{"detail":"{long}"}}"#)),
+        failure(200, &format!(r#"{{"code":"{long}"}}"#)),
+        failure(422, &many),
+        answer(422, &problem, &many),
+        failure(422, &wordy),
+        answer(422, &problem, &wordy),
+    ];
+    for (at, answer) in answers.into_iter().enumerate() {
+        let error = error(answer).await;
+        let chain = Chain(&error).to_string();
+        assert!(chain.len() < 4096, "{at}: {} bytes", chain.len());
+        let body = serde_json::to_string(&ErrorBody::from(&error)).unwrap();
+        assert!(body.len() < 200_000, "{at}: {} bytes", body.len());
+        assert!(at < 3 || !error.violations().is_empty(), "{at}");
+    }
 }

@@ -74,7 +74,7 @@ async fn a_header_of_the_call_goes_with_every_attempt_and_over_that_of_the_conte
 async fn what_is_malformed_is_named_before_anything_is_sent_and_not_repeated() {
     type Call<'a> = CommandBuilder<'a, ()>;
     type Setting = fn(Call<'_>) -> Call<'_>;
-    let settings: [(&str, Setting); 8] = [
+    let settings: [(&str, Setting); 10] = [
         ("header", |call| call.header("a b", "1")),
         ("x-a", |call| call.header("x-a", "hunter2\r\nx-b: 1")),
         ("x-request-id", |call| call.header("X-Request-Id", "1")),
@@ -83,6 +83,8 @@ async fn what_is_malformed_is_named_before_anything_is_sent_and_not_repeated() {
         ("headers", |call| {
             (0..33).fold(call, |call, at| call.header(&format!("x-{at}"), "1"))
         }),
+        ("deadline", |call| call.deadline(Duration::ZERO)),
+        ("deadline", |call| call.deadline(SECOND * 86_401)),
         ("attempt_timeout", |call| {
             call.attempt_timeout(Duration::ZERO)
         }),

@@ -103,6 +103,23 @@ async fn nothing_is_sent_when_the_deadline_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_is_sent_of_which_the_peer_would_be_told_that_no_time_is_left() {
+    let transport = FakeTransport::from_fn(|_| success("7"));
+    let client = client(&transport);
+    let call = async |micros: u64| {
+        let context = inherited(Duration::from_micros(10_000 + micros));
+        let call = client.call::<u8>("feed-service", "a", ());
+        context.scope(call).await
+    };
+    let error = call(999).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert_eq!(error.effect(), Effect::None);
+    assert_eq!(transport.count(), 0);
+    assert_eq!(call(1_000).await.unwrap(), 7);
+    assert_eq!(deadline_ms(&transport.sent()[0]), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_attempt_begins_after_the_deadline() {
     let transport = FakeTransport::new((0..100).map(|_| Outcome::refused()));
     let client = transport

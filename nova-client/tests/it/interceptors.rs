@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT};
 use nova_client::circuit_breaker::{BreakerState, CircuitBreaker};
+use nova_client::retry::RetryBudget;
 use nova_client::test_util::{FakeTransport, Outcome};
 use nova_client::{InterceptorRefusal, ServiceClient};
 use nova_errors::{Chain, Effect, ErrorKind, Origin, ServiceError};
@@ -151,4 +152,21 @@ async fn a_header_for_one_endpoint_does_not_go_to_another_with_the_retry() {
         assert_eq!(sent.header("x-signature").is_some(), inside);
         assert_eq!(sent.header("authorization").is_some(), inside);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_pays_nothing_into_the_budget() {
+    let transport = FakeTransport::from_fn(|_| success("7"));
+    let budget = RetryBudget::standard().ratio(1.0).floor_per_second(0);
+    let client = transport
+        .builder("user-service")
+        .retry_budget(budget.burst(0))
+        .interceptor(|_| Err(ServiceError::Internal("no token".into())))
+        .build()
+        .unwrap();
+    for _ in 0..10 {
+        call(&client).await.unwrap_err();
+    }
+    let stats = client.stats();
+    assert_eq!(stats.targets[0].retries_available, Some(0.0));
 }

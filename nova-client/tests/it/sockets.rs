@@ -297,3 +297,55 @@ async fn a_connection_is_used_again() {
     assert_eq!(server.received().len(), 5);
     assert_eq!(server.connections(), 1);
 }
+
+#[tokio::test]
+async fn headers_without_end_are_given_up_early() {
+    let field = format!("x-flood: {}\r\n", "x".repeat(1000));
+    let flood = ["HTTP/1.1 200 OK\r\n", &field.repeat(4000)].concat();
+    let server = start([Reply::raw(flood).then_silence()]).await;
+    let client = builder(&server).build().unwrap();
+    let error = call(&client).await.unwrap_err();
+    // Not by time: the server keeps the connection open.
+    assert_eq!(error.kind(), ErrorKind::ServiceUnavailable);
+    assert_eq!(error.effect(), Effect::Unknown);
+}
+
+#[tokio::test]
+async fn a_proxy_of_the_environment_is_not_asked() {
+    const URL: &str = "NOVA_CLIENT_TEST_URL";
+    if let Ok(url) = std::env::var(URL) {
+        assert_eq!(
+            call(&ServiceClient::new("user-service", &url))
+                .await
+                .unwrap(),
+            7
+        );
+        return;
+    }
+    let server = start([Answer::success(7).into()]).await;
+    let proxy = start([Answer::success(8).into()]).await;
+    // The environment is that of a whole process, so this test runs again in one of its own.
+    let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+    again
+        .args([
+            "--exact",
+            "sockets::a_proxy_of_the_environment_is_not_asked",
+        ])
+        .env(URL, server.url())
+        .env_remove("NO_PROXY")
+        .env_remove("no_proxy");
+    for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+        again.env(name, proxy.url());
+    }
+    let output = tokio::task::spawn_blocking(move || again.output())
+        .await
+        .unwrap();
+    let output = output.unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+    assert_eq!(server.received().len(), 1);
+    assert!(proxy.received().is_empty());
+}

@@ -277,3 +277,54 @@ async fn what_the_peer_said_in_words_is_in_the_chain() {
     let status = error.find_source::<Status>().unwrap();
     assert_eq!(status.message(), "draining");
 }
+
+/// An answer with an unknown field of `length` bytes, each byte in a frame of its own.
+fn in_pieces(length: u8) -> Response<Body> {
+    let field = [&[0x7a, length], vec![0; usize::from(length)].as_slice()].concat();
+    let field = field.repeat(10);
+    let head = u32::try_from(field.len()).unwrap().to_be_bytes();
+    let answer = [&[0], head.as_slice(), &field].concat();
+    let pieces = answer.into_iter().map(|byte| {
+        let piece = Bytes::copy_from_slice(&[byte]);
+        Ok::<_, Infallible>(http_body::Frame::data(piece))
+    });
+    let status = http_body::Frame::trailers(map(&[("grpc-status", "0")]));
+    let frames: Vec<_> = pieces.chain([Ok(status)]).collect();
+    grpc(b"", &[]).map(|_| Body::new(StreamBody::new(tokio_stream::iter(frames))))
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_in_pieces_without_number_is_not_held_whatever_their_length() {
+    let answering = |answer| answering(base().max_message_bytes(4096), answer);
+    let few = HealthClient::new(answering(|| in_pieces(90)));
+    assert!(few.clone().check(request()).await.is_ok());
+    let many = HealthClient::new(answering(|| in_pieces(120)));
+    let error = ServiceError::from(many.clone().check(request()).await.unwrap_err());
+    assert_eq!(error.kind(), ErrorKind::Upstream);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_delay_beyond_all_numbers_does_not_end_the_process() {
+    // google.rpc.Status { details: [Any { RetryInfo { retry_delay { seconds: i64::MIN } } }] }
+    let url = b"type.googleapis.com/google.rpc.RetryInfo";
+    let min = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01];
+    let delay = [&[0x08], min.as_slice()].concat();
+    let info = [&[0x0a, delay.len() as u8], delay.as_slice()].concat();
+    let any = [
+        &[0x0a, url.len() as u8],
+        url.as_slice(),
+        &[0x12, info.len() as u8],
+        &info,
+    ]
+    .concat();
+    let details = [&[0x08, 14, 0x1a, any.len() as u8], any.as_slice()].concat();
+    let fake = service_fn(move |_: Request<Body>| {
+        let status = Status::with_details(tonic::Code::Unavailable, "", details.clone().into());
+        std::future::ready(Ok::<_, Infallible>(status.into_http::<Body>()))
+    });
+    let channel = base().build(fake).unwrap();
+    let error = HealthClient::new(channel).check(request()).await;
+    let error = ServiceError::from(error.unwrap_err());
+    assert_eq!(error.kind(), ErrorKind::ServiceUnavailable);
+    assert!(error.retry_after().is_none_or(|after| after.is_zero()));
+}

@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use hyper_util::rt::TokioIo;
 use nova_client::circuit_breaker::{BreakerState, CircuitOpen};
 use nova_client::grpc::GrpcChannel;
 use nova_client::retry::RetryBudget;
 use nova_errors::{Effect, ErrorKind, Origin, RetryPolicy, ServiceError};
 use nova_models::{CallContext, Deadline, Idempotency};
-use tokio::io::DuplexStream;
 use tokio::time::Instant;
-use tonic::transport::Endpoint;
 use tonic::{Code, Request, Status};
 use tonic_health::pb::health_client::HealthClient;
 
@@ -77,48 +74,6 @@ async fn what_the_service_refused_before_a_handler_ran_is_tried_again_whatever_i
     let service = HealthService::new([Step::Fail(shed.into()), Step::Answer]);
     assert!(writing(&service).check(request()).await.is_ok());
     assert_eq!(service.received().len(), 2);
-}
-
-/// A client whose connections are made by `connector`.
-fn over<C>(connector: C) -> HealthClient<GrpcChannel>
-where
-    C: tower::Service<http::Uri, Response = TokioIo<DuplexStream>, Error = std::io::Error>
-        + Send
-        + 'static,
-    C::Future: Send,
-{
-    let channel = Endpoint::from_static("http://peer").connect_with_connector_lazy(connector);
-    HealthClient::new(GrpcChannel::builder("user-service").build(channel).unwrap())
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_refused_connection_is_tried_again_and_has_no_effect() {
-    let refuse = tower::service_fn(|_| {
-        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
-        std::future::ready(Err(refused))
-    });
-    let error = ServiceError::from(over(refuse).check(request()).await.unwrap_err());
-    assert_eq!(error.kind(), ErrorKind::ServiceUnavailable);
-    assert_eq!(error.effect(), Effect::None);
-    assert_eq!(error.attempts(), 3);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_refused_stream_is_tried_again_and_has_no_effect() {
-    let refuse_all = tower::service_fn(|_| {
-        let (client, server) = tokio::io::duplex(64 * 1024);
-        tokio::spawn(async move {
-            let mut connection = h2::server::handshake(server).await.unwrap();
-            while let Some(Ok((_, mut answer))) = connection.accept().await {
-                answer.send_reset(h2::Reason::REFUSED_STREAM);
-            }
-        });
-        std::future::ready(Ok::<_, std::io::Error>(TokioIo::new(client)))
-    });
-    let error = ServiceError::from(over(refuse_all).check(request()).await.unwrap_err());
-    assert_eq!(error.kind(), ErrorKind::ServiceUnavailable);
-    assert_eq!(error.effect(), Effect::None);
-    assert_eq!(error.attempts(), 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -299,18 +254,6 @@ async fn no_more_attempts_are_in_flight_than_the_limit() {
     assert!(began.elapsed() >= SECOND);
     let received = service.received();
     assert!(received[1].at - received[0].at >= SECOND / 2);
-}
-
-#[tokio::test]
-async fn over_real_sockets_a_call_is_tried_again_on_the_same_connection() {
-    let service = HealthService::new([away(), Step::Answer]);
-    let builder = GrpcChannel::builder("user-service").idempotent_methods([CHECK]);
-    let channel = builder.connect(&service.listen().await).unwrap();
-    let answer = HealthClient::new(channel).check(request()).await.unwrap();
-    assert_eq!(answer.into_inner(), serving());
-    let peers: Vec<_> = service.received().iter().map(|r| r.peer).collect();
-    assert!(peers[0].is_some());
-    assert_eq!(peers[0], peers[1]);
 }
 
 #[tokio::test]

@@ -9,3 +9,4 @@ pub mod first_try;
 pub mod interleaved;
 pub mod loopback;
 pub mod post;
+pub mod throughput;

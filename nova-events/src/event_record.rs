@@ -1,4 +1,7 @@
 use std::borrow::Cow;
+use std::fmt;
+#[cfg(feature = "kafka")]
+use std::ops::Range;
 
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -26,16 +29,29 @@ use crate::{NewEvent, Topic, record_header as header};
 /// assert_eq!(record.header("seq"), Some("7".as_bytes()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct EventRecord {
     topic: Topic,
     key: Option<Bytes>,
     value: Option<Bytes>,
     headers: Vec<RecordHeader>,
+    /// Where the values of the headers lie that were read together.
+    #[cfg(feature = "kafka")]
+    read: Bytes,
 }
 
-/// One header: a name, and bytes that are UTF-8 text where the contract rules; null is not empty.
-pub(crate) type RecordHeader = (Cow<'static, str>, Option<Bytes>);
+/// One header: a name, and a value that is UTF-8 text where the contract rules.
+pub(crate) type RecordHeader = (Cow<'static, str>, HeaderValue);
+
+/// The value of a header; null is not empty.
+#[derive(Debug, Clone)]
+pub(crate) enum HeaderValue {
+    Null,
+    Own(Bytes),
+    /// A part of what was read with the record: a count of references for each would cost more than the rest of it.
+    #[cfg(feature = "kafka")]
+    Read(Range<usize>),
+}
 
 impl EventRecord {
     /// A record without headers.
@@ -46,6 +62,8 @@ impl EventRecord {
             key,
             value,
             headers: Vec::new(),
+            #[cfg(feature = "kafka")]
+            read: Bytes::new(),
         }
     }
 
@@ -111,14 +129,15 @@ impl EventRecord {
         name: impl Into<Cow<'static, str>>,
         value: impl Into<Bytes>,
     ) -> Self {
-        self.headers.push((name.into(), Some(value.into())));
+        self.headers
+            .push((name.into(), HeaderValue::Own(value.into())));
         self
     }
 
     /// Adds a header whose value is null, which is not the same as an empty one.
     #[must_use]
     pub fn with_null_header(mut self, name: impl Into<Cow<'static, str>>) -> Self {
-        self.headers.push((name.into(), None));
+        self.headers.push((name.into(), HeaderValue::Null));
         self
     }
 
@@ -151,27 +170,45 @@ impl EventRecord {
     pub fn headers(&self) -> impl ExactSizeIterator<Item = (&str, Option<&[u8]>)> {
         self.headers
             .iter()
-            .map(|(name, value)| (name.as_ref(), value.as_deref()))
+            .map(|(name, value)| (name.as_ref(), self.bytes(value)))
     }
 
     /// The last header of that name, unless it is null.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         let (_, value) = self.headers.iter().rev().find(|(n, _)| n == name)?;
-        value.as_deref()
+        self.bytes(value)
+    }
+
+    fn bytes<'a>(&'a self, value: &'a HeaderValue) -> Option<&'a [u8]> {
+        match value {
+            HeaderValue::Null => None,
+            HeaderValue::Own(bytes) => Some(bytes),
+            #[cfg(feature = "kafka")]
+            HeaderValue::Read(range) => self.read.get(range.clone()),
+        }
     }
 
     /// The bytes that the record holds: key, value and headers.
     #[must_use]
     pub fn size(&self) -> usize {
         let len = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
-        let headers = self.headers.iter().map(|(name, v)| name.len() + len(v));
+        let headers = self
+            .headers()
+            .map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len));
         len(&self.key) + len(&self.value) + headers.sum::<usize>()
     }
 }
 
 #[cfg(feature = "kafka")]
 impl EventRecord {
+    /// Sets the headers, with what their values are parts of.
+    pub(crate) fn with_read_headers(mut self, headers: Vec<RecordHeader>, read: Bytes) -> Self {
+        self.headers = headers;
+        self.read = read;
+        self
+    }
+
     pub(crate) fn without_value(mut self) -> Self {
         self.value = None;
         self
@@ -180,6 +217,32 @@ impl EventRecord {
     pub(crate) fn without_headers(mut self, unwanted: impl Fn(&str) -> bool) -> Self {
         self.headers.retain(|(name, _)| !unwanted(name));
         self
+    }
+}
+
+impl PartialEq for EventRecord {
+    fn eq(&self, other: &Self) -> bool {
+        self.topic == other.topic
+            && self.key == other.key
+            && self.value == other.value
+            && self.headers().eq(other.headers())
+    }
+}
+
+impl Eq for EventRecord {}
+
+impl fmt::Debug for EventRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers = self.headers().map(|(name, value)| {
+            let value = value.map(Bytes::copy_from_slice);
+            (name, value)
+        });
+        f.debug_struct("EventRecord")
+            .field("topic", &self.topic)
+            .field("key", &self.key)
+            .field("value", &self.value)
+            .field("headers", &headers.collect::<Vec<_>>())
+            .finish()
     }
 }
 

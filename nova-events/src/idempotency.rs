@@ -1,4 +1,8 @@
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod sql;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +14,20 @@ use uuid::Uuid;
 use crate::ConsumerGroup;
 
 pub use memory::MemoryIdempotency;
+#[cfg(feature = "redis")]
+pub use redis::RedisIdempotency;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use sql::{InboxDatabase, InboxPurge, SqlInbox, migrate_inbox};
+#[cfg(all(feature = "kafka", any(feature = "postgres", feature = "sqlite")))]
+pub(crate) use sql::{Mark, Marked};
+
+/// How long a handled event is remembered where memory is no bound.
+#[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
+const RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// The longest wait before an event that another one has claimed is asked for again: its claim may be given back or
+/// confirmed long before its lease ends.
+const HELD_WAIT: Duration = Duration::from_millis(50);
 
 /// Remembers which events a consumer group has handled, so that a redelivery takes effect once.
 ///
@@ -107,7 +125,9 @@ impl ClaimId {
     #[must_use]
     #[expect(clippy::new_without_default, reason = "two defaults would differ")]
     pub fn new() -> Self {
-        Self(Uuid::now_v7())
+        // It need not be secret, and the system's randomness costs a call into the kernel.
+        let random = fastrand::u128(..).to_ne_bytes();
+        Self(uuid::Builder::from_random_bytes(random).into_uuid())
     }
 
     /// The id as a UUID, to be stored.

@@ -54,7 +54,7 @@
 //! It may run more than once for an event: after a failure, a time-out, a crash or a rebalance. An
 //! [`IdempotencyStore`] keeps what was confirmed from running again; between the effect and the confirmation there is
 //! a moment in which a crash makes it run twice, so an effect that must not be doubled belongs into the same transaction as
-//! its mark. A deletion is terminal: an update of a deleted aggregate that comes late changes nothing.
+//! its mark: `on_tx` and `on_batch`, with a `SqlInbox`. A deletion is terminal: an update of a deleted aggregate that comes late changes nothing.
 //!
 //! An error that [may pass](nova_errors::ServiceError::is_retryable) is tried again; any other sends the record to
 //! the dead letters at once.
@@ -70,7 +70,11 @@
 //! | one run of a handler | 30 s | `handler_timeout` |
 //! | attempts | 10, waits up to 30 s | `retry` |
 //! | drain at a shutdown or revocation | 5 s | `drain_timeout` |
+//! | events of a batch | 500 | `batch_size` |
 //! | events that [`MemoryIdempotency`] remembers | 100 000, for 24 h | `new` |
+//! | events that `RedisIdempotency` and `SqlInbox` remember | those of 7 days | `retention` |
+//! | what a crash repeats, beside what was not done | 1 s | – |
+//! | replays of a dead letter | 3 | `max_replays` |
 //! | records that wait for their acknowledgement | 10 000 or 64 MiB | `max_in_flight`, `max_in_flight_bytes` |
 //! | delivery of a record | 30 s | `delivery_timeout` |
 //! | payload of an event | 960 KiB | – |
@@ -84,7 +88,7 @@
 //!
 //! # Metrics
 //!
-//! Through the `metrics` facade: `nova_consumer_handled_total` (`group`, `event_type`, `outcome`),
+//! Through the `metrics` facade, whose recorder has to be installed before a consumer starts: `nova_consumer_handled_total` (`group`, `event_type`, `outcome`),
 //! `nova_consumer_dead_lettered_total` (`group`, `topic`, `code`), `kafka_consumergroup_lag` (`group`, `topic`,
 //! `partition`; records that are not committed), `nova_consumer_lag_seconds` (the same labels; the age of the first
 //! record that was read and is not done), `messaging.process.duration` in seconds, `messaging.client.sent.messages`.
@@ -93,7 +97,10 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `kafka` | the publisher and the consumer, over librdkafka |
+//! | `kafka` | the publisher, the consumer and the replay of dead letters, over librdkafka |
+//! | `postgres`, `sqlite` | `SqlInbox`; with `kafka`, `on_tx` and `on_batch` |
+//! | `redis` | `RedisIdempotency` |
+//! | `cli` | the command `nova-events` |
 //! | `schemas` | `schemas`: JSON Schemas, the AsyncAPI document, and the check for breaking changes |
 //! | `test-util` | `RecordingPublisher`, the conformance suites and, with `kafka`, `EmbeddedKafka` and delivery without a broker |
 
@@ -128,20 +135,24 @@ pub use catalogue::{
     analytics, content, identity, media, message, notification, social, streaming,
 };
 #[cfg(feature = "kafka")]
-pub use consumer::Outcome;
+pub use consumer::{EventReply, EventRequest, EventService, Outcome};
 pub use consumer_group::ConsumerGroup;
 pub use domain_event::DomainEvent;
 pub use event::Event;
 pub use event_metadata::EventMetadata;
 pub use event_publisher::{Delivery, DeliveryFuture, EventPublisher};
 pub use event_record::EventRecord;
+#[cfg(feature = "redis")]
+pub use idempotency::RedisIdempotency;
 pub use idempotency::{Claim, ClaimId, IdempotencyKey, IdempotencyStore, MemoryIdempotency};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use idempotency::{InboxDatabase, InboxPurge, SqlInbox, migrate_inbox};
 #[cfg(all(feature = "kafka", feature = "test-util"))]
 pub use kafka::EmbeddedKafka;
 #[cfg(feature = "kafka")]
 pub use kafka::{
-    ConsumerHandle, EventConsumer, EventConsumerBuilder, KafkaPublisher, KafkaPublisherBuilder,
-    StartFrom,
+    ConsumerHandle, DeadLetterReplay, DeadLetterReplayBuilder, EventConsumer, EventConsumerBuilder,
+    KafkaPublisher, KafkaPublisherBuilder, ReplayDecision, ReplayReport, StartFrom,
 };
 pub use murmur2::murmur2;
 pub use new_event::{EventParts, NewEvent};

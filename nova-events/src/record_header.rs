@@ -22,3 +22,31 @@ pub(crate) const CE_TIME: &str = "ce_time";
 pub(crate) const CE_TRACEPARENT: &str = "ce_traceparent";
 pub(crate) const CE_TRACESTATE: &str = "ce_tracestate";
 pub(crate) const CONTENT_TYPE: &str = "content-type";
+
+/// The name as a constant, where it is one of the contract: most of what is read is.
+#[cfg(feature = "kafka")]
+pub(crate) fn known(name: &str) -> Option<&'static str> {
+    const NAMES: [&str; 20] = [
+        EVENT_ID,
+        EVENT_TYPE,
+        AGGREGATE_TYPE,
+        AGGREGATE_ID,
+        CREATED_AT,
+        SCHEMA_VERSION,
+        SOURCE,
+        SEQ,
+        CORRELATION_ID,
+        CAUSATION_ID,
+        TRACEPARENT,
+        TRACESTATE,
+        CE_SPECVERSION,
+        CE_ID,
+        CE_SOURCE,
+        CE_TYPE,
+        CE_TIME,
+        CE_TRACEPARENT,
+        CE_TRACESTATE,
+        CONTENT_TYPE,
+    ];
+    NAMES.into_iter().find(|known| *known == name)
+}

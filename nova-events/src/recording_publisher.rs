@@ -29,7 +29,8 @@ pub struct RecordingPublisher(Arc<Mutex<Recording>>);
 #[derive(Debug, Default)]
 struct Recording {
     records: Vec<EventRecord>,
-    failures: VecDeque<ServiceError>,
+    /// What is to become of the next ones.
+    script: VecDeque<Option<ServiceError>>,
 }
 
 impl RecordingPublisher {
@@ -39,9 +40,14 @@ impl RecordingPublisher {
         Self::default()
     }
 
-    /// Makes the delivery of the next record fail, or of the one after those that are to fail already.
+    /// Makes the delivery of the next record fail, or of the one after those that something is said of already.
     pub fn fail_next(&self, error: ServiceError) {
-        self.lock().failures.push_back(error);
+        self.lock().script.push_back(Some(error));
+    }
+
+    /// Lets the next record pass, or the one after those that something is said of already, so that a later one can fail.
+    pub fn pass_next(&self) {
+        self.lock().script.push_back(None);
     }
 
     /// What was delivered, in order.
@@ -59,7 +65,7 @@ impl RecordingPublisher {
 impl EventPublisher for RecordingPublisher {
     async fn publish(&self, record: EventRecord) -> Result<DeliveryFuture, ServiceError> {
         let mut recording = self.lock();
-        let delivery = match recording.failures.pop_front() {
+        let delivery = match recording.script.pop_front().flatten() {
             Some(error) => Err(error),
             None => {
                 let offset = recording.records.len();

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::engines;
 use crate::program;
 use crate::workspace::Workspace;
 
@@ -84,6 +85,12 @@ fn play(workspace: &Workspace, options: &Options, seed: u64) -> Result<Summary> 
         .arg(format!("{PREFIX}{}", options.name))
         .args(["--", "--json", "--seconds", &options.seconds.to_string()])
         .args(["--seed", &seed.to_string()])
+        // For those that need engines, and stop them: `$NOVA_XTASK engines down kafka`.
+        .envs(engines::environment(workspace)?)
+        .env(
+            "NOVA_XTASK",
+            std::env::current_exe().context("xtask does not know its own path")?,
+        )
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()

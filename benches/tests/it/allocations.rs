@@ -32,10 +32,10 @@ fn the_layers_add_at_most_two_allocations_to_a_call_that_succeeds_at_once() {
 }
 
 #[test]
-fn ids_headers_and_envelope_add_at_most_twenty_four() {
+fn ids_headers_and_envelope_add_at_most_three() {
     let payload = allocations(first_try::payload());
     let whole = allocations(first_try::whole());
-    assert!(whole <= payload + 24, "{whole} instead of {payload}");
+    assert!(whole <= payload + 3, "{whole} instead of {payload}");
 }
 
 #[test]

@@ -9,16 +9,16 @@ use crate::event_record::timestamp;
 use crate::{ConsumerGroup, EventPublisher, EventRecord, ReceivedRecord};
 
 // Beside these a dead letter has the headers of the original.
-const DLQ_PREFIX: &str = "dlq_";
+pub(crate) const DLQ_PREFIX: &str = "dlq_";
 const DLQ_ERROR_CODE: &str = "dlq_error_code";
 const DLQ_ERROR_MESSAGE: &str = "dlq_error_message";
 const DLQ_ATTEMPTS: &str = "dlq_attempts";
 const DLQ_FAILED_AT: &str = "dlq_failed_at";
 const DLQ_CONSUMER_GROUP: &str = "dlq_consumer_group";
-const DLQ_ORIGINAL_TOPIC: &str = "dlq_original_topic";
+pub(crate) const DLQ_ORIGINAL_TOPIC: &str = "dlq_original_topic";
 const DLQ_ORIGINAL_PARTITION: &str = "dlq_original_partition";
 const DLQ_ORIGINAL_OFFSET: &str = "dlq_original_offset";
-const DLQ_REPLAY_COUNT: &str = "dlq_replay_count";
+pub(crate) const DLQ_REPLAY_COUNT: &str = "dlq_replay_count";
 
 /// The longest error message in a dead letter, in bytes.
 const MAX_MESSAGE: usize = 1024;
@@ -91,10 +91,7 @@ pub(crate) fn dead_letter(
     attempts: u32,
 ) -> EventRecord {
     let record = received.record();
-    let replays = record
-        .header(DLQ_REPLAY_COUNT)
-        .and_then(|count| str::from_utf8(count).ok()?.parse::<u32>().ok())
-        .unwrap_or(0);
+    let replays = replays_of(record);
     record
         .clone()
         .without_headers(|name| name.starts_with(DLQ_PREFIX))
@@ -108,6 +105,14 @@ pub(crate) fn dead_letter(
         .with_header(DLQ_ORIGINAL_PARTITION, received.partition().to_string())
         .with_header(DLQ_ORIGINAL_OFFSET, received.offset().to_string())
         .with_header(DLQ_REPLAY_COUNT, replays.to_string())
+}
+
+/// How often a record, dead letter or not, was replayed.
+pub(crate) fn replays_of(record: &EventRecord) -> u32 {
+    record
+        .header(DLQ_REPLAY_COUNT)
+        .and_then(|count| str::from_utf8(count).ok()?.parse().ok())
+        .unwrap_or(0)
 }
 
 fn message(error: &ServiceError) -> String {

@@ -1,17 +1,17 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::task::Poll;
 
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures::FutureExt;
 use tokio::runtime::Handle;
-use tokio::time::sleep;
+use tokio_util::sync::ReusableBoxFuture;
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use super::batcher::{BatchLane, Batchers, Reply};
+use super::lane::{Lane, LaneKey};
 use super::partition_window::{PartitionWindow, Place};
-use super::{Outcome, Pipeline, Poller, Stop};
+use super::{Pipeline, Poller, Stop};
 use crate::ReceivedRecord;
 
 /// An assigned partition: its window, and a queue per key.
@@ -21,6 +21,8 @@ use crate::ReceivedRecord;
 #[derive(Debug)]
 pub(crate) struct Partition {
     state: Mutex<State>,
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    batchers: Batchers,
     stop: Stop,
     poller: Arc<Poller>,
 }
@@ -30,17 +32,14 @@ struct State {
     window: PartitionWindow,
     lanes: HashMap<LaneKey, VecDeque<Queued>>,
     running: usize,
-    stored: Option<i64>,
+    committed: Option<i64>,
 }
 
 /// A record that waits for its turn, and its place in the window.
-type Queued = (ReceivedRecord, Place);
-
-/// Records without a key have no order among them: each gets a lane of its own.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum LaneKey {
-    Key(Bytes),
-    Alone(i64),
+#[derive(Debug)]
+pub(super) struct Queued {
+    pub(super) record: ReceivedRecord,
+    place: Place,
 }
 
 /// How much a partition holds.
@@ -52,57 +51,50 @@ pub(crate) struct Load {
     pub(crate) bytes: usize,
 }
 
+/// How many lanes begin before other tasks get a turn.
+const STARTS_PER_TURN: usize = 32;
+
 impl Partition {
     pub(crate) fn new(poller: Arc<Poller>) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::default(),
+            #[cfg(any(feature = "postgres", feature = "sqlite"))]
+            batchers: Batchers::default(),
             stop: Stop::default(),
             poller,
         })
     }
 
-    /// Queues a record behind those of its key. One that was read before, or comes after draining began, is left out.
+    /// Queues records in order, each behind those of its key. Those that come after draining began are left out.
     pub(crate) fn submit(
         self: &Arc<Self>,
-        record: ReceivedRecord,
+        records: impl IntoIterator<Item = ReceivedRecord>,
         pipeline: &Arc<Pipeline>,
         runtime: &Handle,
     ) {
-        let key = match record.record().key() {
-            Some(key) => LaneKey::Key(key.clone()),
-            None => LaneKey::Alone(record.offset()),
-        };
+        let mut starts = Vec::new();
+        let mut bytes = 0;
         let mut state = self.lock();
-        let (offset, written) = (record.offset(), record.timestamp());
         if self.stop.is_draining() {
             return;
         }
-        if state.window.is_behind(offset) {
-            tracing::warn!(
-                topic = %record.record().topic(),
-                partition = record.partition(),
-                offset,
-                "the partition was truncated or made anew; it is read again from here"
-            );
-            state.window.rewind();
-        }
-        let Some(place) = state.window.accept(offset, written) else {
-            return;
-        };
-        self.poller.add_bytes(record.record().size());
-        match state.lanes.entry(key) {
-            Entry::Occupied(mut lane) => lane.get_mut().push_back((record, place)),
-            Entry::Vacant(vacant) => {
-                let key = vacant.key().clone();
-                vacant.insert(VecDeque::new());
-                state.running += 1;
-                drop(state);
-                let lane = Lane {
-                    partition: Arc::clone(self),
-                    key,
-                };
-                runtime.spawn(lane.run((record, place), Arc::clone(pipeline)));
+        for record in records {
+            bytes += record.record().size();
+            let (key, queued) = (LaneKey::of(&record), state.queued(record));
+            match state.lanes.entry(key) {
+                Entry::Occupied(mut lane) => lane.get_mut().push_back(queued),
+                Entry::Vacant(vacant) => {
+                    let lane = Lane::new(Arc::clone(self), vacant.key().clone());
+                    vacant.insert(VecDeque::new());
+                    starts.push((lane, queued));
+                }
             }
+        }
+        state.running += starts.len();
+        drop(state);
+        self.poller.add_bytes(bytes);
+        if !starts.is_empty() {
+            runtime.spawn(start(starts, Arc::clone(pipeline), runtime.clone()));
         }
     }
 
@@ -117,11 +109,16 @@ impl Partition {
     pub(crate) fn take_position(&self) -> Option<i64> {
         let mut state = self.lock();
         let position = state.window.position();
-        if position == state.stored {
+        if position == state.committed {
             return None;
         }
-        state.stored = position;
+        state.committed = position;
         position
+    }
+
+    /// A commit failed: the position is to be committed again.
+    pub(crate) fn forget_commit(&self) {
+        self.lock().committed = None;
     }
 
     /// When the first record that is not done was written.
@@ -138,23 +135,90 @@ impl Partition {
         self.lock().running == 0
     }
 
-    fn complete(&self, (record, place): &Queued) {
-        self.lock().window.complete(*place);
-        self.poller.remove_bytes(record.record().size());
-        self.poller.wake();
+    /// Has records handled in a batch. `None` where that was cut off; they are abandoned then.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(super) async fn batch(
+        self: &Arc<Self>,
+        event_type: &'static str,
+        group: Vec<Queued>,
+        pipeline: &Arc<Pipeline>,
+    ) -> Option<Reply> {
+        let bytes: usize = group
+            .iter()
+            .map(|queued| queued.record.record().size())
+            .sum();
+        let (answer, leads) = self.batchers.join(event_type, group);
+        if leads {
+            self.lock().running += 1;
+            let lane = BatchLane {
+                partition: Arc::clone(self),
+                event_type,
+            };
+            tokio::spawn(lane.run(Arc::clone(pipeline)));
+        }
+        let answer = answer.await.ok();
+        if answer.is_none() {
+            self.poller.remove_bytes(bytes);
+        }
+        answer
+    }
+
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(super) fn batchers(&self) -> &Batchers {
+        &self.batchers
+    }
+
+    /// Takes further records of a key, up to `limit` in all, as long as they are wanted.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(super) fn next_while(
+        &self,
+        key: &LaneKey,
+        group: &mut Vec<Queued>,
+        limit: usize,
+        wanted: impl Fn(&ReceivedRecord) -> bool,
+    ) {
+        let mut state = self.lock();
+        let Some(lane) = state.lanes.get_mut(key) else {
+            return;
+        };
+        while group.len() < limit
+            && let Some(queued) = lane.pop_front_if(|queued| wanted(&queued.record))
+        {
+            group.push(queued);
+        }
+    }
+
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(super) fn complete(&self, queued: &Queued) {
+        self.lock().window.complete(queued.place);
+        self.free(queued);
     }
 
     /// The next record of a key. The lane ends where there is none.
-    fn next(&self, key: &LaneKey) -> Option<Queued> {
-        let mut state = self.lock();
-        if self.stop.is_draining() {
-            return None;
-        }
-        let next = state.lanes.get_mut(key).and_then(VecDeque::pop_front);
-        if next.is_none() {
-            state.lanes.remove(key);
-        }
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(super) fn next(&self, key: &LaneKey) -> Option<Queued> {
+        self.lock().next(key, &self.stop)
+    }
+
+    pub(super) fn complete_and_next(&self, queued: &Queued, key: &LaneKey) -> Option<Queued> {
+        let next = {
+            let mut state = self.lock();
+            state.window.complete(queued.place);
+            state.next(key, &self.stop)
+        };
+        self.free(queued);
         next
+    }
+
+    /// The bytes of a record are free: it is done, or given up undone and comes again.
+    pub(super) fn free(&self, queued: &Queued) {
+        self.poller.remove_bytes(queued.record.record().size());
+    }
+
+    /// A lane has ended.
+    pub(super) fn leave(&self) {
+        self.lock().running -= 1;
+        self.poller.wake();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -162,64 +226,62 @@ impl Partition {
     }
 }
 
+impl State {
+    fn queued(&mut self, record: ReceivedRecord) -> Queued {
+        let offset = record.offset();
+        if self.window.is_behind(offset) {
+            tracing::warn!(
+                topic = %record.record().topic(),
+                partition = record.partition(),
+                offset,
+                "the partition was truncated or made anew; it is read again from here"
+            );
+            self.window.rewind_to(offset);
+        }
+        let place = self.window.accept(offset, record.timestamp());
+        Queued { record, place }
+    }
+
+    fn next(&mut self, key: &LaneKey, stop: &Stop) -> Option<Queued> {
+        if stop.is_draining() {
+            return None;
+        }
+        let next = self.lanes.get_mut(key)?.pop_front();
+        if next.is_none() {
+            self.lanes.remove(key);
+        }
+        next
+    }
+}
+
+/// Begins lanes. Most handlers are done at once: a lane becomes a task of its own only when it has to wait.
+async fn start(starts: Vec<(Lane, Queued)>, pipeline: Arc<Pipeline>, runtime: Handle) {
+    let mut room: Option<ReusableBoxFuture<'static, ()>> = None;
+    for (number, (lane, queued)) in starts.into_iter().enumerate() {
+        let lane = lane.run(queued, Arc::clone(&pipeline));
+        let mut lane = match room.take() {
+            Some(mut room) => {
+                room.set(lane);
+                room
+            }
+            None => ReusableBoxFuture::new(lane),
+        };
+        match futures::poll!(&mut lane) {
+            Poll::Ready(()) => room = Some(lane),
+            Poll::Pending => drop(runtime.spawn(lane)),
+        }
+        if number % STARTS_PER_TURN == STARTS_PER_TURN - 1 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
 impl Drop for Partition {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         let left = state.lanes.values().flatten();
-        let bytes = left.map(|(record, _)| record.record().size()).sum();
+        let bytes = left.map(|queued| queued.record.record().size()).sum();
         self.poller.remove_bytes(bytes);
-    }
-}
-
-/// The wait after a panic outside of a handler.
-const AFTER_PANIC: Duration = Duration::from_secs(1);
-
-struct Lane {
-    partition: Arc<Partition>,
-    key: LaneKey,
-}
-
-impl Lane {
-    async fn run(self, first: Queued, pipeline: Arc<Pipeline>) {
-        let mut next = Some(first);
-        while let Some(queued) = next {
-            let (partition, record) = (&self.partition, &queued.0);
-            if self.process(record, &pipeline).await.is_none() {
-                // Given up undone: it comes again, and its bytes are free.
-                partition.poller.remove_bytes(record.record().size());
-                return;
-            }
-            partition.complete(&queued);
-            next = partition.next(&self.key);
-        }
-    }
-
-    /// A store or a publisher that panics must not end the lane: its key would stand still without a word.
-    async fn process(&self, record: &ReceivedRecord, pipeline: &Pipeline) -> Option<Outcome> {
-        let stop = self.partition.stop();
-        loop {
-            // What the attempt held is dropped by the unwinding, and nobody polls it again.
-            if let Ok(outcome) = AssertUnwindSafe(pipeline.process(record, stop))
-                .catch_unwind()
-                .await
-            {
-                return outcome;
-            }
-            tracing::error!(
-                group = %pipeline.group,
-                offset = record.offset(),
-                "the idempotency store or the dead letters' publisher panicked; the record is tried again"
-            );
-            stop.until_drain(sleep(AFTER_PANIC)).await?;
-        }
-    }
-}
-
-impl Drop for Lane {
-    /// In `drop`, so that a runtime that goes away under its tasks lets nobody wait for them.
-    fn drop(&mut self) {
-        self.partition.lock().running -= 1;
-        self.partition.poller.wake();
     }
 }
 
@@ -234,28 +296,31 @@ mod tests {
     use tokio::sync::Semaphore;
 
     use super::*;
-    use crate::consumer::{Routes, TypedHandler};
+    use crate::consumer::lane::AFTER_PANIC;
+    use crate::consumer::{Meters, Registration, Routes, TypedHandler};
     use crate::social::FollowCreated;
     use crate::{
         Claim, ClaimId, Event, EventRecord, IdempotencyKey, IdempotencyStore, MemoryIdempotency,
         NewEvent,
     };
+    use tokio::time::sleep;
 
     fn pipeline<F, Fut>(handler: F) -> Arc<Pipeline>
     where
         F: Fn(Event<FollowCreated>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), ServiceError>> + Send + 'static,
     {
-        let mut routes = Routes::default();
-        let handler = TypedHandler::<FollowCreated, F>::new(handler);
-        routes.add::<FollowCreated>(handler).unwrap();
+        let handler = Arc::new(TypedHandler::<FollowCreated, F>::new(handler));
+        let registration = Registration::new::<FollowCreated>(move |_| Ok(handler));
         Arc::new(Pipeline {
             group: "group".parse().unwrap(),
-            routes,
+            routes: Routes::new(vec![registration], None, &[]).unwrap(),
             retry: RetryPolicy::never(),
             handler_timeout: Duration::from_secs(3600),
             idempotency: None,
             dead_letters: None,
+            batch_size: 100,
+            meters: Meters::new("group".parse().unwrap()),
             permits: Semaphore::new(8),
         })
     }
@@ -294,9 +359,7 @@ mod tests {
         let poller = Arc::<Poller>::default();
         let partition = Partition::new(Arc::clone(&poller));
         let runtime = Handle::current();
-        for offset in 0..3 {
-            partition.submit(record(7, offset), &pipeline, &runtime);
-        }
+        partition.submit((0..3).map(|offset| record(7, offset)), &pipeline, &runtime);
         while pipeline.permits.available_permits() == 8 {
             tokio::task::yield_now().await;
         }
@@ -305,7 +368,7 @@ mod tests {
         idle(&partition).await;
         assert_eq!(partition.take_position(), Some(1));
         assert_eq!(partition.take_position(), None, "it did not move");
-        partition.submit(record(8, 3), &pipeline, &runtime);
+        partition.submit([record(8, 3)], &pipeline, &runtime);
         assert_eq!(partition.load().window, 2);
         drop(partition);
         assert_eq!(poller.bytes(), 0);
@@ -318,12 +381,12 @@ mod tests {
         let partition = Partition::new(Arc::clone(&poller));
         for offset in 0..4_i64 {
             let record = record(u128::from(offset.unsigned_abs() % 2), offset);
-            partition.submit(record, &pipeline, &Handle::current());
+            partition.submit([record], &pipeline, &Handle::current());
         }
         assert!(poller.bytes() > 0);
         partition.stop().cancel();
         idle(&partition).await;
-        assert_eq!(partition.take_position(), None);
+        assert_eq!(partition.take_position(), Some(0));
         drop(partition);
         assert_eq!(poller.bytes(), 0);
     }
@@ -359,9 +422,11 @@ mod tests {
         let mut pipeline = pipeline(async |_| Ok(()));
         Arc::get_mut(&mut pipeline).unwrap().idempotency = Some(Arc::new(PanicsOnce::default()));
         let partition = Partition::new(Arc::default());
-        for offset in 0..2 {
-            partition.submit(record(7, offset), &pipeline, &Handle::current());
-        }
+        partition.submit(
+            (0..2).map(|offset| record(7, offset)),
+            &pipeline,
+            &Handle::current(),
+        );
         while !partition.is_idle() {
             sleep(AFTER_PANIC).await;
         }
@@ -369,15 +434,36 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_record_that_is_read_twice_is_handled_once() {
-        let pipeline = pipeline(async |_| Ok(()));
+    async fn a_partition_that_lost_its_end_inside_the_window_loses_none_of_its_new_records() {
+        let gate = Arc::new(Semaphore::new(0));
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let state = (Arc::clone(&gate), Arc::clone(&seen));
+        let pipeline = pipeline(move |event: Event<FollowCreated>| {
+            let (gate, seen) = state.clone();
+            async move {
+                gate.acquire().await.unwrap().forget();
+                seen.lock().unwrap().push(event.metadata.event_id);
+                Ok(())
+            }
+        });
         let partition = Partition::new(Arc::default());
-        for _ in 0..2 {
-            partition.submit(record(7, 5), &pipeline, &Handle::current());
+        let old: Vec<_> = (5..8).map(|offset| record(7, offset)).collect();
+        let new: Vec<_> = (6..9).map(|offset| record(7, offset)).collect();
+        let all = old.iter().chain(&new);
+        let expected: Vec<_> = all
+            .map(|record| record.metadata().unwrap().event_id)
+            .collect();
+        partition.submit(old, &pipeline, &Handle::current());
+        partition.submit(new, &pipeline, &Handle::current());
+        gate.add_permits(3);
+        while seen.lock().unwrap().len() < 3 {
+            tokio::task::yield_now().await;
         }
-        assert_eq!(partition.load().window, 1);
+        assert_eq!(partition.take_position(), Some(6), "old 6 and 7 are gone");
+        gate.add_permits(3);
         idle(&partition).await;
-        assert_eq!(partition.take_position(), Some(6));
+        assert_eq!(*seen.lock().unwrap(), expected);
+        assert_eq!(partition.take_position(), Some(9));
     }
 
     #[tokio::test]
@@ -385,7 +471,7 @@ mod tests {
         let pipeline = pipeline(async |_| Ok(()));
         let partition = Partition::new(Arc::default());
         for offset in [8, 9, 0, 1] {
-            partition.submit(record(7, offset), &pipeline, &Handle::current());
+            partition.submit([record(7, offset)], &pipeline, &Handle::current());
             idle(&partition).await;
             assert_eq!(partition.take_position(), Some(offset + 1));
         }

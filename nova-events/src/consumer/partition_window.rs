@@ -23,69 +23,71 @@ pub(crate) struct Place {
 
 #[derive(Debug)]
 struct Slot {
-    offset: i64,
+    place: Place,
     written: Option<DateTime<Utc>>,
     done: bool,
 }
 
 impl PartitionWindow {
-    /// Takes in an offset, and when its record was written. `None` where it is not behind all others: it was read before.
-    pub(crate) fn accept(&mut self, offset: i64, written: Option<DateTime<Utc>>) -> Option<Place> {
-        if self.last_accepted.is_some_and(|last| offset <= last) {
-            return None;
-        }
+    /// Takes in an offset, and when its record was written. It must not be [behind](Self::is_behind).
+    ///
+    /// The first one is where the group begins, whatever it has committed before: an older position may be
+    /// beyond the end of a partition that was made anew, or there may be none.
+    pub(crate) fn accept(&mut self, offset: i64, written: Option<DateTime<Utc>>) -> Place {
+        let place = Place {
+            offset,
+            rewinds: self.rewinds,
+        };
+        self.position.get_or_insert(offset);
         self.last_accepted = Some(offset);
         self.slots.push_back(Slot {
-            offset,
+            place,
             written,
             done: false,
         });
-        Some(Place {
-            offset,
-            rewinds: self.rewinds,
-        })
+        place
     }
 
-    /// Whether an offset lies before everything that the window stands for.
+    /// Whether an offset is not beyond all that were taken in.
     ///
-    /// The client goes on behind what it handed out, after a pause too; it goes back here only where
+    /// The client goes on behind what it handed out, after a pause too; it goes back only where
     /// the partition lost its end or was made anew, and the offset names another record than before.
     pub(crate) fn is_behind(&self, offset: i64) -> bool {
-        let first = || self.slots.front().map(|slot| slot.offset);
-        self.position
-            .or_else(first)
-            .is_some_and(|start| offset < start)
+        self.last_accepted.is_some_and(|last| offset <= last)
     }
 
-    /// Forgets all offsets. What was taken in before and completes later counts no more.
-    pub(crate) fn rewind(&mut self) {
-        *self = Self {
-            rewinds: self.rewinds + 1,
-            ..Self::default()
-        };
+    /// Forgets the offsets from this one on. What was taken in there and completes later counts no more; what lies before it
+    /// is what it was.
+    pub(crate) fn rewind_to(&mut self, offset: i64) {
+        let kept = self
+            .slots
+            .partition_point(|slot| slot.place.offset < offset);
+        self.slots.truncate(kept);
+        self.rewinds += 1;
+        self.last_accepted = Some(offset - 1);
+        self.position = self.position.map(|position| position.min(offset));
     }
 
     /// Marks a record as done.
     pub(crate) fn complete(&mut self, place: Place) {
-        if place.rewinds != self.rewinds {
-            return;
-        }
         // Offsets may have gaps, after compaction for one, but they only rise.
         let Ok(index) = self
             .slots
-            .binary_search_by_key(&place.offset, |slot| slot.offset)
+            .binary_search_by_key(&place.offset, |slot| slot.place.offset)
         else {
             return;
         };
-        if let Some(slot) = self.slots.get_mut(index) {
+        if let Some(slot) = self.slots.get_mut(index)
+            && slot.place == place
+        {
             slot.done = true;
         }
         while let Some(slot) = self.slots.pop_front_if(|slot| slot.done) {
-            self.position = Some(slot.offset + 1);
+            self.position = Some(slot.place.offset + 1);
         }
     }
 
-    /// Where the next member would begin: behind the contiguous done prefix. `None` while nothing is done.
+    /// Where the next member has to begin: behind the contiguous done prefix. `None` while nothing was read.
     pub(crate) fn position(&self) -> Option<i64> {
         self.position
     }
@@ -106,39 +108,53 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    #[test]
-    fn an_offset_that_was_read_before_is_not_taken_again() {
+    fn window<const N: usize>(offsets: [i64; N]) -> (PartitionWindow, [Place; N]) {
         let mut window = PartitionWindow::default();
-        let five = window.accept(5, None).unwrap();
-        assert!(window.accept(5, None).is_none());
-        assert!(window.accept(4, None).is_none());
-        window.complete(five);
-        assert!(window.accept(5, None).is_none());
-        assert!(window.accept(9, None).is_some());
+        let places = offsets.map(|offset| window.accept(offset, None));
+        (window, places)
     }
 
     #[test]
-    fn only_what_lies_before_the_first_record_that_is_not_done_is_behind() {
-        let mut window = PartitionWindow::default();
-        assert!(!window.is_behind(0));
-        let places = [5, 6, 7].map(|offset| window.accept(offset, None).unwrap());
+    fn what_is_not_beyond_all_that_was_taken_in_is_behind() {
+        let (mut window, places) = window([5, 6, 9]);
         assert!(window.is_behind(4));
-        assert!(!window.is_behind(5));
-        window.complete(places[0]);
-        assert!(window.is_behind(5));
-        assert!(!window.is_behind(6));
+        assert!(window.is_behind(9));
+        assert!(!window.is_behind(10));
+        for place in places {
+            window.complete(place);
+        }
+        assert!(window.is_behind(9));
+        assert!(!PartitionWindow::default().is_behind(0));
     }
 
     #[test]
-    fn a_window_that_was_rewound_ignores_what_it_took_in_before() {
-        let mut window = PartitionWindow::default();
-        let old = window.accept(5, None).unwrap();
-        window.rewind();
-        let new = window.accept(5, None).unwrap();
-        window.complete(old);
-        assert_eq!(window.position(), None);
-        window.complete(new);
+    fn the_position_is_known_before_anything_is_done() {
+        let (window, _) = window([5]);
+        assert_eq!(window.position(), Some(5));
+    }
+
+    #[test]
+    fn a_partition_that_lost_its_end_inside_the_window_counts_its_new_records_alone() {
+        let (mut window, [five, six, seven]) = window([5, 6, 7]);
+        window.complete(seven);
+        window.rewind_to(6);
+        let new_six = window.accept(6, None);
+        window.complete(five);
+        assert_eq!(window.position(), Some(6), "the new record is not done");
+        window.complete(six);
+        assert_eq!(window.position(), Some(6), "nor by the old one's end");
+        window.complete(new_six);
+        assert_eq!(window.position(), Some(7));
+    }
+
+    #[test]
+    fn a_partition_that_was_made_anew_moves_the_position_back() {
+        let (mut window, [five]) = window([5]);
+        window.complete(five);
         assert_eq!(window.position(), Some(6));
+        window.rewind_to(0);
+        window.accept(0, None);
+        assert_eq!(window.position(), Some(0));
     }
 
     proptest! {
@@ -152,20 +168,42 @@ mod tests {
                 .iter()
                 .scan(0, |offset, gap| { *offset += gap; Some(*offset) })
                 .collect();
-            let places: Vec<_> = offsets
-                .iter()
-                .map(|offset| window.accept(*offset, None).unwrap())
-                .collect();
+            let places: Vec<_> = offsets.iter().map(|offset| window.accept(*offset, None)).collect();
             let mut done = std::collections::HashSet::new();
             for index in order {
                 let place = *index.get(&places);
                 window.complete(place);
                 done.insert(place.offset);
                 let prefix = offsets.iter().take_while(|offset| done.contains(offset));
-                let expected = prefix.last().map(|last| last + 1);
-                prop_assert_eq!(window.position(), expected);
-                let behind = offsets.iter().filter(|offset| Some(**offset) >= expected);
+                let expected = prefix.last().map_or(offsets[0], |last| last + 1);
+                prop_assert_eq!(window.position(), Some(expected));
+                let behind = offsets.iter().filter(|offset| **offset >= expected);
                 prop_assert_eq!(window.len(), behind.count());
+            }
+        }
+
+        #[test]
+        fn after_a_rewind_too_the_position_passes_no_undone_record(
+            before in 1_i64..20,
+            back_to in 0_i64..20,
+            after in 1_i64..20,
+            order in proptest::collection::vec(any::<prop::sample::Index>(), 0..60),
+        ) {
+            let back_to = back_to.min(before - 1);
+            let mut window = PartitionWindow::default();
+            let mut places: Vec<_> = (0..before).map(|offset| window.accept(offset, None)).collect();
+            window.rewind_to(back_to);
+            let new: Vec<_> = (back_to..back_to + after).map(|offset| window.accept(offset, None)).collect();
+            // Those that are the partition's now.
+            let current: Vec<_> = places[..usize::try_from(back_to).unwrap()].iter().chain(&new).copied().collect();
+            places.extend(&new);
+            let mut done = Vec::new();
+            for index in order {
+                let place = *index.get(&places);
+                window.complete(place);
+                done.push(place);
+                let prefix = current.iter().take_while(|place| done.contains(place)).count();
+                prop_assert_eq!(window.position(), Some(i64::try_from(prefix).unwrap()));
             }
         }
     }

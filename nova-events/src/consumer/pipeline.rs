@@ -1,15 +1,19 @@
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
 use nova_errors::{Backoff, Chain, FailedAttempt, RetryDecision, RetryPolicy, ServiceError};
 use nova_models::CallContext;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 use tracing::Instrument;
+use uuid::Uuid;
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use super::Batch;
+use super::handler::{Attempt, Handling};
+use super::meters::Meters;
 use super::routes::Route;
+use super::within::within;
 use super::{DeadLetters, Outcome, Routes, Stop};
 use crate::{
     Claim, ClaimId, ConsumerGroup, EventMetadata, IdempotencyKey, IdempotencyStore, ReceivedRecord,
@@ -24,8 +28,22 @@ pub(crate) struct Pipeline {
     pub(crate) handler_timeout: Duration,
     pub(crate) idempotency: Option<Arc<dyn IdempotencyStore>>,
     pub(crate) dead_letters: Option<DeadLetters>,
+    /// How many records a batch has at most.
+    #[cfg_attr(
+        not(any(feature = "postgres", feature = "sqlite")),
+        expect(dead_code, reason = "there are no batches without an inbox")
+    )]
+    pub(crate) batch_size: usize,
+    pub(crate) meters: Meters,
     /// As many attempts run at once; none is held while an attempt waits for the next.
     pub(crate) permits: Semaphore,
+}
+
+/// An event that is being seen through.
+struct Current<'a> {
+    record: &'a ReceivedRecord,
+    route: &'a Route,
+    event_id: Uuid,
 }
 
 /// The label of event types that no handler is registered for: what others send must not make labels.
@@ -35,7 +53,7 @@ const UNROUTED: &str = "unknown";
 const LEASE_MARGIN: Duration = Duration::from_secs(10);
 
 /// How long a call to the idempotency store may take.
-const STORE_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const STORE_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Pipeline {
     /// Sees a record through. `None` where it was given up because of `stop`: it is not done.
@@ -59,10 +77,16 @@ impl Pipeline {
             Ok(metadata) => metadata,
             Err(poison) => return self.give_up(record, &poison, 1, stop).await,
         };
+        let event = Current {
+            record,
+            route,
+            event_id: metadata.event_id,
+        };
+        let mut metadata = Some(metadata);
         let started = Instant::now();
         let mut attempt = 1;
         loop {
-            let error = match self.attempt(record, &metadata, route, stop).await? {
+            let error = match self.attempt(&event, &mut metadata, stop).await? {
                 Ok(outcome) => return Some(outcome),
                 Err(error) => error,
             };
@@ -72,7 +96,7 @@ impl Pipeline {
             match self.retry.decide(&error, failed, fastrand::u64(..)) {
                 RetryDecision::RetryAfter(wait) => {
                     tracing::warn!(
-                        event_id = %metadata.event_id,
+                        event_id = %event.event_id,
                         event_type = route.event_type,
                         attempt,
                         ?wait,
@@ -91,17 +115,19 @@ impl Pipeline {
 
     async fn attempt(
         &self,
-        record: &ReceivedRecord,
-        metadata: &EventMetadata,
-        route: &Route,
+        event: &Current<'_>,
+        metadata: &mut Option<EventMetadata>,
         stop: &Stop,
     ) -> Option<Result<Outcome, ServiceError>> {
+        if event.route.handler.is_atomic() {
+            return self.attempt_atomic(event, metadata, stop).await;
+        }
         let Some(store) = &self.idempotency else {
             let _permit = self.permit(stop).await?;
-            let handled = self.run(record, metadata, route, stop).await?;
-            return Some(handled.map(|()| Outcome::Handled));
+            let handled = self.run(event, metadata, stop).await?;
+            return Some(handled.map(|_| Outcome::Handled));
         };
-        let key = IdempotencyKey::new(self.group.clone(), metadata.event_id);
+        let key = IdempotencyKey::new(self.group.clone(), event.event_id);
         let mut failures = 0_u32;
         let (claim, _permit) = loop {
             let permit = self.permit(stop).await?;
@@ -112,30 +138,72 @@ impl Pipeline {
                     drop(permit);
                     stop.until_drain(sleep(retry_after)).await?;
                 }
-                // A store that is away says nothing about the event, which is to pay no attempt for it.
                 Err(error) if error.is_retryable() => {
                     drop(permit);
                     failures = failures.saturating_add(1);
-                    tracing::warn!(
-                        event_id = %metadata.event_id,
-                        failures,
-                        error = %Chain(&error),
-                        "an event could not be claimed; it is tried again"
-                    );
-                    let wait = Backoff::STANDARD.delay(failures, fastrand::u64(..));
-                    stop.until_drain(sleep(wait)).await?;
+                    self.wait_for_the_store(event, failures, &error, stop)
+                        .await?;
                 }
                 Err(error) => return Some(Err(error)),
             }
         };
-        let handled = self.run(record, metadata, route, stop).await;
-        self.settle(store.as_ref(), &key, claim, matches!(handled, Some(Ok(()))))
+        let handled = self.run(event, metadata, stop).await;
+        self.settle(store.as_ref(), &key, claim, matches!(handled, Some(Ok(_))))
             .await;
-        Some(handled?.map(|()| Outcome::Handled))
+        Some(handled?.map(|_| Outcome::Handled))
+    }
+
+    /// The handler marks the event itself. What it has to wait for costs the event no attempt.
+    async fn attempt_atomic(
+        &self,
+        event: &Current<'_>,
+        metadata: &mut Option<EventMetadata>,
+        stop: &Stop,
+    ) -> Option<Result<Outcome, ServiceError>> {
+        let mut failures = 0_u32;
+        loop {
+            let permit = self.permit(stop).await?;
+            let handled = self.run(event, metadata, stop).await?;
+            drop(permit);
+            match handled {
+                Ok(Handling::Handled) => return Some(Ok(Outcome::Handled)),
+                Ok(Handling::Duplicate) => return Some(Ok(Outcome::Duplicate)),
+                Ok(Handling::Held(wait)) => {
+                    stop.until_drain(sleep(wait)).await?;
+                }
+                Ok(Handling::Away(error)) => {
+                    failures = failures.saturating_add(1);
+                    self.wait_for_the_store(event, failures, &error, stop)
+                        .await?;
+                }
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+
+    /// A store that is away says nothing about the event, which is to pay no attempt for it.
+    async fn wait_for_the_store(
+        &self,
+        event: &Current<'_>,
+        failures: u32,
+        error: &ServiceError,
+        stop: &Stop,
+    ) -> Option<()> {
+        tracing::warn!(
+            event_id = %event.event_id,
+            failures,
+            error = %Chain(error),
+            "an event could not be claimed; it is tried again"
+        );
+        let wait = Backoff::STANDARD.delay(failures, fastrand::u64(..));
+        stop.until_drain(sleep(wait)).await
     }
 
     async fn permit(&self, stop: &Stop) -> Option<SemaphorePermit<'_>> {
-        stop.until_drain(self.permits.acquire()).await?.ok()
+        match self.permits.try_acquire() {
+            Ok(permit) if !stop.is_draining() => Some(permit),
+            _ => stop.until_drain(self.permits.acquire()).await?.ok(),
+        }
     }
 
     async fn claim(
@@ -144,7 +212,7 @@ impl Pipeline {
         key: &IdempotencyKey,
     ) -> Result<Claim, ServiceError> {
         let lease = self.handler_timeout.saturating_add(LEASE_MARGIN);
-        timeout(STORE_TIMEOUT, store.claim(key, lease))
+        within(STORE_TIMEOUT, store.claim(key, lease))
             .await
             .unwrap_or_else(|_| Err(ServiceError::Timeout("claim an event".into())))
     }
@@ -162,7 +230,7 @@ impl Pipeline {
         } else {
             store.release(key, claim)
         };
-        let settled = timeout(STORE_TIMEOUT, call)
+        let settled = within(STORE_TIMEOUT, call)
             .await
             .unwrap_or_else(|_| Err(ServiceError::Timeout("settle a claim".into())));
         if let Err(error) = settled {
@@ -177,26 +245,78 @@ impl Pipeline {
 
     async fn run(
         &self,
-        record: &ReceivedRecord,
-        metadata: &EventMetadata,
-        route: &Route,
+        event: &Current<'_>,
+        metadata: &mut Option<EventMetadata>,
         stop: &Stop,
-    ) -> Option<Result<(), ServiceError>> {
+    ) -> Option<Result<Handling, ServiceError>> {
+        // The handler keeps it; further attempts, which are rare, read it again.
+        let metadata = match metadata.take().map_or_else(|| event.record.metadata(), Ok) {
+            Ok(metadata) => metadata,
+            Err(poison) => return Some(Err(poison)),
+        };
         let span = tracing::info_span!(
             "process",
             messaging.destination.name = %metadata.topic,
             messaging.consumer.group.name = %self.group,
-            event_type = route.event_type,
-            event_id = %metadata.event_id,
+            event_type = event.route.event_type,
+            event_id = %event.event_id,
         );
-        let handler = AssertUnwindSafe(route.handler.handle(record, metadata.clone()));
-        let handler = call_context(metadata).scope(handler.catch_unwind());
-        let limited = timeout(self.handler_timeout, handler).instrument(span);
-        Some(match stop.until_cancel(limited).await? {
-            Ok(Ok(result)) => result,
-            Ok(Err(_panic)) => Err(ServiceError::Internal("handler panicked".into())),
-            Err(_elapsed) => Err(ServiceError::Timeout("event handler".into())),
-        })
+        let context = call_context(&metadata);
+        let handled = event.route.handler.handle(Attempt {
+            record: event.record,
+            metadata,
+            group: &self.group,
+            limit: self.handler_timeout,
+        });
+        stop.until_cancel(context.scope(handled).instrument(span))
+            .await
+    }
+
+    /// The route of a record that can be handled in a batch.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn batch_route(&self, record: &ReceivedRecord) -> Option<&Route> {
+        record.record().value()?;
+        let route = self.routes.get(record.event_type().ok()?)?;
+        route.handler.batch().map(|_| route)
+    }
+
+    /// Sees records of one event type through together. Those without an outcome have to be seen through by themselves.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) async fn process_batch(
+        &self,
+        event_type: &'static str,
+        records: &[&ReceivedRecord],
+        stop: &Stop,
+    ) -> Vec<Option<Outcome>> {
+        let alone = || vec![None; records.len()];
+        let handler = self.routes.get(event_type).map(|route| &route.handler);
+        let Some(handler) = handler.and_then(|handler| handler.batch()) else {
+            return alone();
+        };
+        let Some(_permit) = self.permit(stop).await else {
+            return alone();
+        };
+        let started = Instant::now();
+        let span = tracing::info_span!(
+            "process",
+            messaging.consumer.group.name = %self.group,
+            messaging.batch.message_count = records.len(),
+            event_type,
+        );
+        let handled = handler.handle_all(Batch {
+            records,
+            group: &self.group,
+            limit: self.handler_timeout,
+            stop,
+        });
+        let handled = stop.until_cancel(handled.instrument(span)).await;
+        let outcomes = handled.unwrap_or_else(alone);
+        for (record, outcome) in records.iter().zip(&outcomes) {
+            if let Some(outcome) = outcome {
+                self.count(record, event_type, *outcome, started.elapsed());
+            }
+        }
+        outcomes
     }
 
     async fn give_up(
@@ -237,20 +357,8 @@ impl Pipeline {
         outcome: Outcome,
         took: Duration,
     ) {
-        metrics::counter!(
-            "nova_consumer_handled_total",
-            "group" => self.group.label(),
-            "event_type" => event_type,
-            "outcome" => outcome.as_str(),
-        )
-        .increment(1);
-        metrics::histogram!(
-            "messaging.process.duration",
-            "messaging.destination.name" => record.record().topic().label(),
-            "messaging.consumer.group.name" => self.group.label(),
-            "event_type" => event_type,
-        )
-        .record(took);
+        self.meters
+            .count(record.record().topic(), event_type, outcome, took);
     }
 }
 

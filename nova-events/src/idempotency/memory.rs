@@ -5,8 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use nova_errors::ServiceError;
 use tokio::time::Instant;
+use uuid::Uuid;
 
-use super::{Claim, ClaimId, IdempotencyKey, IdempotencyStore};
+use super::{Claim, ClaimId, HELD_WAIT, IdempotencyKey, IdempotencyStore};
+use crate::ConsumerGroup;
 
 /// An [`IdempotencyStore`] in the memory of the process: for one member, and for what may take
 /// effect again after a restart.
@@ -28,11 +30,17 @@ pub struct MemoryIdempotency {
 
 #[derive(Debug, Default)]
 struct Entries {
-    claims: HashMap<IdempotencyKey, (ClaimId, Instant)>,
-    done: HashSet<IdempotencyKey>,
-    /// What is in `done`, oldest first.
-    order: VecDeque<(Instant, IdempotencyKey)>,
+    /// The groups by their numbers. A process has few.
+    groups: Vec<ConsumerGroup>,
+    /// Few, beside those that are done: they stay near.
+    claims: HashMap<Key, (ClaimId, Instant)>,
+    done: HashSet<Key>,
+    /// Those that are done, oldest first.
+    order: VecDeque<(Instant, Key)>,
 }
+
+/// An event, and the number of its group.
+type Key = (Uuid, u32);
 
 impl MemoryIdempotency {
     /// How many events are remembered by default.
@@ -40,8 +48,6 @@ impl MemoryIdempotency {
 
     /// How long an event is remembered: 24 hours.
     pub const TTL: Duration = Duration::from_secs(24 * 60 * 60);
-
-    const WAIT: Duration = Duration::from_millis(20);
 
     /// A store of `capacity` events, at least one.
     #[must_use]
@@ -76,12 +82,24 @@ impl Default for MemoryIdempotency {
 }
 
 impl Entries {
+    fn key(&mut self, key: &IdempotencyKey) -> Key {
+        let known = (0..).zip(&self.groups);
+        let found = known.into_iter().find(|(_, group)| *group == key.group());
+        if let Some((number, _)) = found {
+            return (key.event_id(), number);
+        }
+        self.groups.push(key.group().clone());
+        let last = u32::try_from(self.groups.len() - 1);
+        (key.event_id(), last.unwrap_or(u32::MAX))
+    }
+
     fn forget_old(&mut self, capacity: usize, now: Instant) {
-        while let Some((since, key)) = self.order.front() {
-            let old = now.duration_since(*since) >= MemoryIdempotency::TTL;
-            if !old && self.order.len() <= capacity {
-                return;
-            }
+        let over = |since: &Instant, left| {
+            left > capacity || now.duration_since(*since) >= MemoryIdempotency::TTL
+        };
+        while let Some((since, key)) = self.order.front()
+            && over(since, self.order.len())
+        {
             self.done.remove(key);
             self.order.pop_front();
         }
@@ -94,8 +112,13 @@ impl Entries {
         self.claims.len() < capacity
     }
 
-    fn holds(&self, key: &IdempotencyKey, claim: ClaimId) -> bool {
-        self.claims.get(key).is_some_and(|(id, _)| *id == claim)
+    /// Takes a claim away, where it is this one.
+    fn take(&mut self, key: &Key, claim: ClaimId) -> bool {
+        let is_held = self.claims.get(key).is_some_and(|(id, _)| *id == claim);
+        if is_held {
+            self.claims.remove(key);
+        }
+        is_held
     }
 }
 
@@ -105,13 +128,14 @@ impl IdempotencyStore for MemoryIdempotency {
         let now = Instant::now();
         let mut entries = self.lock();
         entries.forget_old(self.capacity, now);
-        if entries.done.contains(key) {
+        let key = entries.key(key);
+        if entries.done.contains(&key) {
             return Ok(Claim::Done);
         }
-        let claimed_until = entries.claims.get(key).map(|(_, until)| *until);
+        let claimed_until = entries.claims.get(&key).map(|(_, until)| *until);
         if let Some(until) = claimed_until.filter(|until| now < *until) {
             return Ok(Claim::Held {
-                retry_after: Self::WAIT.min(until - now),
+                retry_after: HELD_WAIT.min(until - now),
             });
         }
         if claimed_until.is_none() && !entries.has_room_for_a_claim(self.capacity, now) {
@@ -119,19 +143,19 @@ impl IdempotencyStore for MemoryIdempotency {
             return Err(ServiceError::ServiceUnavailable(full.into()));
         }
         let id = ClaimId::new();
-        entries.claims.insert(key.clone(), (id, now + lease));
+        entries.claims.insert(key, (id, now + lease));
         Ok(Claim::Acquired(id))
     }
 
     async fn confirm(&self, key: &IdempotencyKey, claim: ClaimId) -> Result<(), ServiceError> {
         let now = Instant::now();
         let mut entries = self.lock();
-        if !entries.holds(key, claim) {
+        let key = entries.key(key);
+        if !entries.take(&key, claim) {
             return Err(ServiceError::Aborted("claim of the event ran out".into()));
         }
-        entries.claims.remove(key);
-        if entries.done.insert(key.clone()) {
-            entries.order.push_back((now, key.clone()));
+        if entries.done.insert(key) {
+            entries.order.push_back((now, key));
         }
         entries.forget_old(self.capacity, now);
         Ok(())
@@ -139,9 +163,8 @@ impl IdempotencyStore for MemoryIdempotency {
 
     async fn release(&self, key: &IdempotencyKey, claim: ClaimId) -> Result<(), ServiceError> {
         let mut entries = self.lock();
-        if entries.holds(key, claim) {
-            entries.claims.remove(key);
-        }
+        let key = entries.key(key);
+        entries.take(&key, claim);
         Ok(())
     }
 }
@@ -149,7 +172,6 @@ impl IdempotencyStore for MemoryIdempotency {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use uuid::Uuid;
 
     fn key(n: u128) -> IdempotencyKey {
         IdempotencyKey::new("g".parse().unwrap(), Uuid::from_u128(n))

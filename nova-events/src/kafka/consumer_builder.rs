@@ -1,16 +1,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use futures::future::BoxFuture;
 use nova_errors::{Backoff, RetryPolicy, ServiceError};
 use tokio::sync::Semaphore;
+use tower::{Layer, Service};
 
 use super::client_settings::ClientSettings;
 use super::consumer_thread::Limits;
 use super::lazy_publisher::LazyPublisher;
 use super::{EventConsumer, KafkaPublisher};
-use crate::consumer::{DeadLetters, Pipeline, Routes, TypedHandler};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use crate::consumer::{BatchTxHandler, TxHandler};
+use crate::consumer::{
+    DeadLetters, EventReply, EventRequest, EventService, Meters, Pipeline, Registration, Routes,
+    Store, TypedHandler, Wrap, wrap,
+};
 use crate::field::refused;
 use crate::{ConsumerGroup, DomainEvent, Event, EventPublisher, IdempotencyStore, Topic};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use crate::{InboxDatabase, SqlInbox};
 
 /// Where a group begins in a partition that it has no position in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -26,7 +36,6 @@ pub enum StartFrom {
 /// Settings of an [`EventConsumer`]; made by [`EventConsumer::builder`].
 ///
 /// What is wrong with them is said by [`build`](Self::build), by name.
-#[derive(Debug)]
 #[must_use]
 pub struct EventConsumerBuilder {
     settings: ClientSettings,
@@ -34,8 +43,8 @@ pub struct EventConsumerBuilder {
     brokers: String,
     group: String,
     topics: Vec<String>,
-    routes: Routes,
-    broken: Option<ServiceError>,
+    handlers: Vec<Registration>,
+    layers: Vec<Wrap>,
     idempotency: Option<Store>,
     retry: RetryPolicy,
     dead_letters: bool,
@@ -46,19 +55,19 @@ pub struct EventConsumerBuilder {
     partition_window: usize,
     max_in_flight_bytes: usize,
     start_from: StartFrom,
+    batch_size: usize,
 }
 
 const OWNED: &[(&str, &str)] = &[
-    // What is stored is the contiguous done prefix alone; the client commits that now and then, when a
-    // partition is revoked and when it closes.
+    // Positions are committed by the consumer's thread: the client by itself never commits one that went back, as after a
+    // partition was made anew.
     ("enable.auto.offset.store", "false"),
-    ("enable.auto.commit", "true"),
+    ("enable.auto.commit", "false"),
     ("partition.assignment.strategy", "cooperative-sticky"),
     ("enable.partition.eof", "false"),
 ];
 
 const DEFAULTS: &[(&str, &str)] = &[
-    ("auto.commit.interval.ms", "1000"),
     // The lag and the health of the connection come from the statistics.
     ("statistics.interval.ms", "5000"),
     // New topics and partitions are noticed within this time.
@@ -79,8 +88,8 @@ impl EventConsumerBuilder {
             brokers: String::new(),
             group: String::new(),
             topics: Vec::new(),
-            routes: Routes::default(),
-            broken: None,
+            handlers: Vec::new(),
+            layers: Vec::new(),
             idempotency: None,
             retry: default_retry(),
             dead_letters: true,
@@ -91,6 +100,7 @@ impl EventConsumerBuilder {
             partition_window: 1000,
             max_in_flight_bytes: 64 * 1024 * 1024,
             start_from: StartFrom::Earliest,
+            batch_size: 500,
         }
     }
 
@@ -122,16 +132,153 @@ impl EventConsumerBuilder {
         F: Fn(Event<T>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), ServiceError>> + Send + 'static,
     {
-        if let Err(error) = self.routes.add::<T>(TypedHandler::<T, F>::new(handler)) {
-            self.broken.get_or_insert(error);
-        }
+        let handler = Arc::new(TypedHandler::<T, F>::new(handler));
+        self.handlers
+            .push(Registration::new::<T>(move |_| Ok(handler)));
+        self
+    }
+
+    /// Registers the handler of an event type whose effect is in the service's own database: it is given the transaction in which
+    /// the event is marked as handled, so that a crash at any point neither loses nor doubles the effect. The runtime
+    /// commits it when the handler has succeeded, and else rolls it back.
+    ///
+    /// The [idempotency](Self::idempotency) store has to be a [`SqlInbox`] on the same database. What an outbox enqueues in the
+    /// transaction is published if the event was handled. On SQLite one transaction writes at a time.
+    ///
+    /// ```
+    /// use futures::future::BoxFuture;
+    /// use nova_errors::ServiceError;
+    /// use nova_events::social::FollowCreated;
+    /// use nova_events::{Event, EventConsumer, SqlInbox};
+    ///
+    /// async fn count(
+    ///     event: Event<FollowCreated>,
+    ///     tx: &mut sqlx::SqliteTransaction<'_>,
+    /// ) -> Result<(), ServiceError> {
+    ///     sqlx::query("UPDATE users SET followers = followers + 1 WHERE id = ?1")
+    ///         .bind(event.followee_id)
+    ///         .execute(&mut **tx)
+    ///         .await?;
+    ///     Ok(())
+    /// }
+    ///
+    /// # fn example(pool: sqlx::SqlitePool) -> Result<(), ServiceError> {
+    /// let consumer = EventConsumer::builder()
+    ///     .brokers("localhost:9092")
+    ///     .group("user-service-group")
+    ///     .topics(["nova.social.events"])
+    ///     .on_tx(|event: Event<FollowCreated>, tx| Box::pin(count(event, tx)))
+    ///     .idempotency(SqlInbox::new(pool))
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub fn on_tx<T, DB, F>(mut self, handler: F) -> Self
+    where
+        T: DomainEvent,
+        DB: InboxDatabase,
+        F: for<'t> Fn(
+                Event<T>,
+                &'t mut sqlx::Transaction<'static, DB>,
+            ) -> BoxFuture<'t, Result<(), ServiceError>>
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.handlers.push(Registration::new::<T>(move |store| {
+            let inbox = inbox::<DB>("on_tx", store)?;
+            Ok(Arc::new(TxHandler::<T, F, DB>::new(handler, inbox)))
+        }));
+        self
+    }
+
+    /// Registers a handler that takes many events of a type at once, in one transaction that marks all of them as handled: one unit
+    /// of rollback, and one commit. Else it is like [`on_tx`](Self::on_tx).
+    ///
+    /// A batch has what waits on a partition while the batch before is in the database, up to [`batch_size`](Self::batch_size);
+    /// events of a key come in order. Where a batch fails it is tried in halves, so that one event
+    /// that cannot be handled is found and tried by itself, with those of its key behind it, and holds up no others.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub fn on_batch<T, DB, F>(mut self, handler: F) -> Self
+    where
+        T: DomainEvent,
+        DB: InboxDatabase,
+        F: for<'t> Fn(
+                Vec<Event<T>>,
+                &'t mut sqlx::Transaction<'static, DB>,
+            ) -> BoxFuture<'t, Result<(), ServiceError>>
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.handlers.push(Registration::new::<T>(move |store| {
+            let inbox = inbox::<DB>("on_batch", store)?;
+            Ok(Arc::new(BatchTxHandler::<T, F, DB>::new(handler, inbox)))
+        }));
+        self
+    }
+
+    /// Sets how many events a batch has at most. 500 by default, 1 to 10 000.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub const fn batch_size(mut self, events: usize) -> Self {
+        self.batch_size = events;
+        self
+    }
+
+    /// Registers a handler that is handed a clone of `state`, as a pool or a client, with each event. Else it is like [`on`](Self::on).
+    ///
+    /// ```
+    /// use nova_errors::ServiceError;
+    /// use nova_events::social::FollowCreated;
+    /// use nova_events::{Event, EventConsumer};
+    ///
+    /// #[derive(Clone)]
+    /// struct App;
+    ///
+    /// async fn notify(_app: App, _event: Event<FollowCreated>) -> Result<(), ServiceError> {
+    ///     Ok(())
+    /// }
+    ///
+    /// let consumer = EventConsumer::builder()
+    ///     .brokers("localhost:9092")
+    ///     .group("notification-service-group")
+    ///     .topics(["nova.social.events"])
+    ///     .on_with(App, notify)
+    ///     .build()?;
+    /// # Ok::<(), ServiceError>(())
+    /// ```
+    pub fn on_with<S, T, F, Fut>(self, state: S, handler: F) -> Self
+    where
+        S: Clone + Send + Sync + 'static,
+        T: DomainEvent,
+        F: Fn(S, Event<T>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), ServiceError>> + Send + 'static,
+    {
+        self.on(move |event| handler(state.clone(), event))
+    }
+
+    /// Adds middleware around all handlers: a tower layer over an [`EventService`]. The first is the outermost one. It sees each attempt, inside
+    /// of retries and deduplication by claims, outside of a transaction; what it answers counts as the handler's answer. A batch passes it by.
+    ///
+    /// It costs a copy of the record's headers for each attempt.
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<EventService> + Send + Sync + 'static,
+        L::Service: Service<EventRequest, Response = EventReply, Error: Into<ServiceError>, Future: Send>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.layers.push(wrap(layer));
         self
     }
 
     /// Sets the store that keeps events from being handled again. Without one, a redelivered event is. While the store is
     /// away events wait for it, which costs them no attempt.
     pub fn idempotency(mut self, store: impl IdempotencyStore) -> Self {
-        self.idempotency = Some(Store(Arc::new(store)));
+        self.idempotency = Some(Store::new(store));
         self
     }
 
@@ -218,15 +365,11 @@ impl EventConsumerBuilder {
     ///
     /// `Validation` that names the setting which is missing or out of bounds: `brokers`, `group`, `topics`, `on`, ….
     pub fn build(mut self) -> Result<EventConsumer, ServiceError> {
-        if let Some(error) = self.broken.take() {
-            return Err(error);
-        }
         self.settings.own_brokers(&self.brokers)?;
         let group = ConsumerGroup::new(&self.group)?;
         let topics = self.checked_topics()?;
-        if self.routes.is_empty() {
-            return Err(refused("on", "expected at least one handler"));
-        }
+        let handlers = std::mem::take(&mut self.handlers);
+        let routes = Routes::new(handlers, self.idempotency.as_ref(), &self.layers)?;
         self.retry.validate()?;
         self.check_bounds()?;
         self.settings.own("group.id", group.as_str());
@@ -238,12 +381,14 @@ impl EventConsumerBuilder {
         let config = self.settings.config()?;
         let dead_letters = self.checked_dead_letters()?;
         let pipeline = Pipeline {
+            meters: Meters::new(group.clone()),
             group,
-            routes: self.routes,
+            routes,
             retry: self.retry,
             handler_timeout: self.handler_timeout,
-            idempotency: self.idempotency.map(|store| store.0),
+            idempotency: self.idempotency.map(|store| store.store),
             dead_letters,
+            batch_size: self.batch_size,
             permits: Semaphore::new(self.concurrency),
         };
         let limits = Limits {
@@ -298,6 +443,9 @@ impl EventConsumerBuilder {
         if !(1..=100_000).contains(&self.partition_window) {
             return Err(refused("partition_window", "expected 1 to 100 000"));
         }
+        if !(1..=10_000).contains(&self.batch_size) {
+            return Err(refused("batch_size", "expected 1 to 10 000"));
+        }
         if self.max_in_flight_bytes < 1024 * 1024 {
             return Err(refused("max_in_flight_bytes", "expected at least 1 MiB"));
         }
@@ -312,20 +460,32 @@ fn default_retry() -> RetryPolicy {
         .backoff(waits.unwrap_or(Backoff::STANDARD))
 }
 
-/// `Debug` for what has none.
-macro_rules! opaque {
-    ($name:ident, $of:ident) => {
-        struct $name(Arc<dyn $of>);
-
-        impl std::fmt::Debug for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(stringify!($of))
-            }
-        }
-    };
+/// The inbox that the handlers of a method mark events in.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+fn inbox<DB: InboxDatabase>(
+    method: &str,
+    store: Option<&Store>,
+) -> Result<SqlInbox<DB>, ServiceError> {
+    let inbox = store.and_then(Store::downcast);
+    inbox.ok_or_else(|| {
+        let expected = "expected `idempotency` to be a `SqlInbox` of the handler's database";
+        refused(method, expected)
+    })
 }
-opaque!(Store, IdempotencyStore);
-opaque!(Publisher, EventPublisher);
+
+impl std::fmt::Debug for EventConsumerBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EventConsumerBuilder")
+            .field("settings", &self.settings)
+            .field("brokers", &self.brokers)
+            .field("group", &self.group)
+            .field("topics", &self.topics)
+            .field("handlers", &self.handlers)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Publisher(Arc<dyn EventPublisher>);
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@ use chrono::Utc;
 use nova_errors::{Chain, ServiceError};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::statistics::Statistics;
 use rdkafka::{Offset, TopicPartitionList};
@@ -48,7 +48,7 @@ impl Context {
             self.poller.wait(None, idle);
         }
         if !lost {
-            store_positions(consumer, released);
+            commit_positions(consumer, released);
         }
         for (topic, number, _) in released {
             self.assignment.remove(topic, *number);
@@ -57,9 +57,18 @@ impl Context {
         }
     }
 
-    fn released(&self, list: &TopicPartitionList) -> Vec<Assigned> {
-        let named = list.elements();
-        let found = named.iter().filter_map(|element| {
+    /// The next commit has the positions of these partitions too.
+    fn commit_failed(&self, positions: &TopicPartitionList, error: KafkaError) {
+        let error = ServiceError::from(error);
+        tracing::warn!(group = %self.group, error = %Chain(&error), "a commit failed; it is tried again");
+        for (_, _, partition) in self.named(positions) {
+            partition.forget_commit();
+        }
+    }
+
+    fn named(&self, list: &TopicPartitionList) -> Vec<Assigned> {
+        let elements = list.elements();
+        let found = elements.iter().filter_map(|element| {
             let (topic, partition) = self.assignment.get(element.topic(), element.partition())?;
             Some((topic, element.partition(), partition))
         });
@@ -95,20 +104,20 @@ impl Context {
     }
 }
 
-/// Hands the contiguous done prefixes to the client, which commits them.
-pub(super) fn store_positions(consumer: &BaseConsumer<Context>, partitions: &[Assigned]) {
+/// Commits the contiguous done prefixes, where they moved. It doesn't wait; the client does, before it gives up a partition or closes.
+pub(super) fn commit_positions(consumer: &BaseConsumer<Context>, partitions: &[Assigned]) {
     let mut list = TopicPartitionList::new();
     for (topic, number, partition) in partitions {
         if let Some(position) = partition.take_position()
             && let Err(error) = list.add_partition_offset(topic, *number, Offset::Offset(position))
         {
-            tracing::error!(%topic, position, %error, "a position could not be stored");
+            tracing::error!(%topic, position, %error, "a position could not be committed");
         }
     }
     if list.count() > 0
-        && let Err(error) = consumer.store_offsets(&list)
+        && let Err(error) = consumer.commit(&list, CommitMode::Async)
     {
-        tracing::warn!(%error, "positions could not be stored; their records come again");
+        consumer.context().commit_failed(&list, error);
     }
 }
 
@@ -165,7 +174,7 @@ impl ConsumerContext for Context {
                 }
             }
             Rebalance::Revoke(list) => {
-                let released = self.released(list);
+                let released = self.named(list);
                 let lost = consumer.assignment_lost();
                 tracing::debug!(group = %self.group, partitions = released.len(), lost, "partitions revoked");
                 self.release(consumer, &released, lost);
@@ -184,10 +193,9 @@ impl ConsumerContext for Context {
         }
     }
 
-    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
+    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
         if let Err(error) = result {
-            let error = ServiceError::from(error);
-            tracing::warn!(group = %self.group, error = %Chain(&error), "a commit failed; it is tried again");
+            self.commit_failed(offsets, error);
         }
     }
 }

@@ -14,11 +14,11 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::assignment::{Assigned, Assignment};
-use super::consumer_context::{Context, store_positions};
+use super::consumer_context::{Context, commit_positions};
 use super::consumer_health::ConsumerHealth;
 use super::received::received;
-use crate::Topic;
-use crate::consumer::{Load, Pipeline, Poller};
+use crate::consumer::{Load, Partition, Pipeline, Poller};
+use crate::{ReceivedRecord, Topic};
 
 /// The bounds of a consumer.
 #[derive(Debug, Clone, Copy)]
@@ -34,14 +34,21 @@ const POLL: Duration = Duration::from_millis(50);
 /// The same while a partition is paused, and is to go on as soon as there is room.
 const POLL_PAUSED: Duration = Duration::from_millis(5);
 
-/// How often positions are handed to the client, which commits them every second.
-const STORE_EVERY: Duration = Duration::from_millis(100);
+/// How often positions are committed: what a crash repeats.
+const COMMIT_EVERY: Duration = Duration::from_secs(1);
+
+/// How many records of a partition are handed over at once.
+const CHUNK: usize = 64;
 
 /// How often the age of what is not done is reported.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 
-/// How long to wait for room before a partition is paused: a pause throws away what the client has read ahead.
+/// How long to wait for an eighth of the room before a partition is paused: a pause throws away what the client has read ahead, and handlers
+/// that are merely many get there sooner.
 const ROOM_GRACE: Duration = Duration::from_millis(5);
+
+/// How often to look for it. To be told of each record that is done would cost more.
+const ROOM_CHECK: Duration = Duration::from_millis(1);
 
 /// The thread that owns the client and polls it.
 ///
@@ -56,6 +63,7 @@ pub(super) struct ConsumerThread {
     runtime: Handle,
     limits: Limits,
     paused: Vec<Assigned>,
+    chunk: Option<Chunk>,
     stop: Arc<AtomicBool>,
 }
 
@@ -91,6 +99,7 @@ impl ConsumerThread {
             runtime: Handle::current(),
             limits,
             paused: Vec::new(),
+            chunk: None,
             stop: Arc::clone(&stop),
         };
         let (ended, end) = oneshot::channel();
@@ -114,32 +123,36 @@ impl ConsumerThread {
         let outcome = self.poll_until_stopped();
         let all = self.assignment.all();
         self.consumer.context().release(&self.consumer, &all, false);
-        // Dropping the client commits what is stored and leaves the group.
+        // Dropping the client waits for the commit and leaves the group.
         outcome
     }
 
     fn poll_until_stopped(&mut self) -> Result<(), WorkerError> {
-        let (mut stored, mut reported) = (Instant::now(), Instant::now());
+        let (mut committed, mut reported) = (Instant::now(), Instant::now());
         while !self.stop.load(Ordering::SeqCst) {
-            let wait = if self.paused.is_empty() {
-                POLL
-            } else {
-                POLL_PAUSED
+            let wait = match (&self.chunk, self.paused.as_slice()) {
+                // What the client has at hand already joins the chunk.
+                (Some(_), _) => Duration::ZERO,
+                (None, []) => POLL,
+                (None, _) => POLL_PAUSED,
             };
             match self.consumer.poll(wait) {
-                None => {}
+                None => self.hand_over()?,
                 Some(Ok(message)) => {
-                    let full = self.accept(&message);
+                    let record = self.read(&message);
                     drop(message);
-                    if let Some(partition) = full {
-                        self.wait_or_pause(partition)?;
+                    if let Some(record) = record {
+                        self.gather(record)?;
                     }
                 }
                 Some(Err(error)) => self.on_error(error)?,
             }
-            if stored.elapsed() >= STORE_EVERY {
-                store_positions(&self.consumer, &self.assignment.all());
-                stored = Instant::now();
+            if self.chunk.is_some() {
+                continue;
+            }
+            if committed.elapsed() >= COMMIT_EVERY {
+                commit_positions(&self.consumer, &self.assignment.all());
+                committed = Instant::now();
             }
             if reported.elapsed() >= REPORT_EVERY {
                 let all = self.assignment.all();
@@ -148,25 +161,61 @@ impl ConsumerThread {
             }
             self.resume()?;
         }
+        self.hand_over()?;
         Ok(())
     }
 
-    /// Queues a record; its partition where that is full now.
-    fn accept(&self, message: &BorrowedMessage<'_>) -> Option<Assigned> {
-        let number = message.partition();
-        let (topic, partition) = self.assignment.get(message.topic(), number)?;
+    /// Copies a record; and its partition, where that is not the chunk's.
+    fn read(&self, message: &BorrowedMessage<'_>) -> Option<(ReceivedRecord, Option<Assigned>)> {
+        let (topic, number) = (message.topic(), message.partition());
+        // A partition may have been revoked and assigned anew since.
+        if let Some(Chunk { assigned, .. }) = &self.chunk
+            && assigned.1 == number
+            && assigned.0.as_str() == topic
+            && !assigned.2.stop().is_draining()
+        {
+            return Some((received(message, assigned.0.clone()), None));
+        }
+        let (topic, partition) = self.assignment.get(topic, number)?;
         let record = received(message, topic.clone());
-        partition.submit(record, &self.pipeline, &self.runtime);
-        let full = self.limits.is_full(partition.load());
-        full.then_some((topic, number, partition))
+        Some((record, Some((topic, number, partition))))
+    }
+
+    /// Adds a record to the chunk of its partition.
+    fn gather(
+        &mut self,
+        (record, begins): (ReceivedRecord, Option<Assigned>),
+    ) -> Result<(), ServiceError> {
+        if let Some(assigned) = begins {
+            self.hand_over()?;
+            let room = self.limits.room(assigned.2.load());
+            self.chunk = Some(Chunk::new(assigned, room));
+        }
+        let full = self.chunk.as_mut().is_some_and(|chunk| chunk.add(record));
+        if full {
+            self.hand_over()?;
+        }
+        Ok(())
+    }
+
+    /// Queues the chunk. Where its partition is full then, it is waited for or paused.
+    fn hand_over(&mut self) -> Result<(), ServiceError> {
+        let Some(Chunk {
+            assigned, records, ..
+        }) = self.chunk.take()
+        else {
+            return Ok(());
+        };
+        let partition = &assigned.2;
+        partition.submit(records, &self.pipeline, &self.runtime);
+        if self.limits.is_full(partition.load()) {
+            self.wait_or_pause(assigned)?;
+        }
+        Ok(())
     }
 
     fn wait_or_pause(&mut self, full: Assigned) -> Result<(), ServiceError> {
-        let has_room = || !self.limits.is_full(full.2.load());
-        if !self
-            .poller
-            .wait(Some(Instant::now() + ROOM_GRACE), has_room)
-        {
+        if !self.limits.wait_for_room(&full.2) {
             self.consumer.pause(&list(&full))?;
             self.paused.push(full);
         }
@@ -212,8 +261,63 @@ impl Limits {
         load.window >= self.partition_window || load.bytes >= self.bytes
     }
 
+    /// What may be added before it is full.
+    const fn room(&self, load: Load) -> Load {
+        Load {
+            window: self.partition_window.saturating_sub(load.window),
+            bytes: self.bytes.saturating_sub(load.bytes),
+        }
+    }
+
+    /// Waits until half is free, for as long as an eighth becomes free in each time of grace. Whether it came to that.
+    fn wait_for_room(&self, partition: &Partition) -> bool {
+        let mut before = partition.load();
+        loop {
+            let deadline = Instant::now() + ROOM_GRACE;
+            while Instant::now() < deadline {
+                if self.has_ample_room(partition.load()) {
+                    return true;
+                }
+                thread::sleep(ROOM_CHECK);
+            }
+            let now = partition.load();
+            let moves = now.window + self.partition_window / 8 < before.window
+                || now.bytes + self.bytes / 8 < before.bytes;
+            if !moves {
+                return false;
+            }
+            before = now;
+        }
+    }
+
     const fn has_ample_room(&self, load: Load) -> bool {
         load.window <= self.partition_window / 2 && load.bytes <= self.bytes / 2
+    }
+}
+
+/// Records of one partition that are handed over together.
+struct Chunk {
+    assigned: Assigned,
+    records: Vec<ReceivedRecord>,
+    bytes: usize,
+    room: Load,
+}
+
+impl Chunk {
+    fn new(assigned: Assigned, room: Load) -> Self {
+        Self {
+            assigned,
+            records: Vec::with_capacity(CHUNK.min(room.window)),
+            bytes: 0,
+            room,
+        }
+    }
+
+    /// Whether it is to be handed over now.
+    fn add(&mut self, record: ReceivedRecord) -> bool {
+        self.bytes += record.record().size();
+        self.records.push(record);
+        self.records.len() >= CHUNK.min(self.room.window) || self.bytes >= self.room.bytes
     }
 }
 

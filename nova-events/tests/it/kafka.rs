@@ -18,9 +18,12 @@ pub(crate) fn unique(name: &str) -> String {
     format!("{name}-{number}-{}", std::process::id())
 }
 
+/// A topic of its own, and its dead letters'.
 pub(crate) fn topic(partitions: u16) -> String {
     let name = unique("topic");
     KAFKA.create_topic(&name, partitions).unwrap();
+    let dead_letters = format!("{name}.dlq");
+    KAFKA.create_topic(&dead_letters, partitions).unwrap();
     name
 }
 
@@ -64,6 +67,7 @@ fn reader(brokers: &str, group: &str) -> BaseConsumer {
         .set("bootstrap.servers", brokers)
         .set("group.id", group)
         .set("enable.auto.commit", "false")
+        .set("auto.offset.reset", "earliest")
         .create()
         .unwrap()
 }
@@ -109,6 +113,24 @@ pub(crate) async fn read(brokers: &str, topic: &str, count: usize) -> Vec<Raw> {
         records
     });
     reading.await.unwrap()
+}
+
+/// Reads all records of a topic that are there now.
+pub(crate) async fn read_all(brokers: &str, topic: &str) -> Vec<Raw> {
+    let (of, name) = (brokers.to_owned(), topic.to_owned());
+    let counting = tokio::task::spawn_blocking(move || {
+        let consumer = reader(&of, "raw-reader");
+        let timeout = Duration::from_secs(30);
+        let metadata = consumer.fetch_metadata(Some(&name), timeout).unwrap();
+        let partitions = metadata.topics()[0].partitions();
+        let ends = partitions.iter().map(|partition| {
+            let watermarks = consumer.fetch_watermarks(&name, partition.id(), timeout);
+            watermarks.unwrap().1
+        });
+        ends.sum::<i64>()
+    });
+    let count = counting.await.unwrap();
+    read(brokers, topic, count.try_into().unwrap()).await
 }
 
 /// Where a group stands in partition 0 of a topic.

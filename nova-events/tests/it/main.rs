@@ -3,17 +3,24 @@
 
 mod assignment;
 mod catalogue;
+mod chaos;
 mod compatibility;
 mod consumer;
 mod delivery;
 mod engines;
 mod eventually;
+mod faults;
+mod history;
 mod idempotency;
+mod inbox;
 mod kafka;
+mod ledger;
+mod middleware;
 mod observation;
 mod probe;
 mod publisher;
 mod record;
+mod replay;
 mod schema_changes;
 mod schemas;
 mod upcast;

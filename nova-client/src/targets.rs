@@ -112,7 +112,7 @@ impl Target {
             let target = name.map_or("other", ServiceName::as_str);
             labels.push(Label::new("target", target.to_owned()));
             let gauge = Key::from_parts("nova_client_breaker_state", labels);
-            Member::new(Arc::new(peer), breaker, Some(gauge))
+            Member::new(Arc::new(peer), breaker, Some(gauge)).named(format!("{target} at {url}"))
         });
         let limit = settings.concurrency_limit;
         Self {

@@ -28,6 +28,14 @@ impl<E> Member<E> {
         }
     }
 
+    /// Lets its circuit say in the log whose it is.
+    pub(crate) fn named(self, name: String) -> Self {
+        Self {
+            circuit: self.circuit.named(name),
+            ..self
+        }
+    }
+
     pub(super) fn finish(&self) {
         self.finished.0.fetch_add(1, Relaxed);
     }

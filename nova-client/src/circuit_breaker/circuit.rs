@@ -41,6 +41,8 @@ pub struct Circuit {
     switch: Switch,
     origin: Instant,
     rejection: ServiceError,
+    /// What it guards, for the log.
+    name: Option<Box<str>>,
 }
 
 impl Circuit {
@@ -49,6 +51,14 @@ impl Circuit {
             switch: Switch::new(breaker),
             origin: Instant::now(),
             rejection: CircuitOpen.into(),
+            name: None,
+        }
+    }
+
+    pub(crate) fn named(self, name: String) -> Self {
+        Self {
+            name: Some(name.into()),
+            ..self
         }
     }
 
@@ -79,8 +89,10 @@ impl Circuit {
     }
 
     fn settle(&self, admitted: Admitted, outcome: Outcome) {
-        self.switch
+        let change = self
+            .switch
             .settle(admitted, outcome, || self.millis_at(Instant::now()));
+        self.log(change);
     }
 
     /// How a call is let through, if it is.
@@ -96,8 +108,20 @@ impl Circuit {
 
     #[inline]
     pub(crate) fn settle_at(&self, admitted: Admitted, outcome: Outcome, now: Instant) {
-        self.switch
+        let change = self
+            .switch
             .settle(admitted, outcome, || self.millis_at(now));
+        self.log(change);
+    }
+
+    #[inline]
+    fn log(&self, change: Option<BreakerState>) {
+        let circuit = self.name.as_deref();
+        match change {
+            Some(BreakerState::Open) => tracing::warn!(circuit, "circuit breaker opened"),
+            Some(BreakerState::Closed) => tracing::info!(circuit, "circuit breaker closed"),
+            Some(BreakerState::HalfOpen) | None => {}
+        }
     }
 
     /// The error of a call that is turned away; a reference count, no allocation.

@@ -1,9 +1,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::CircuitBreaker;
 use super::state::State;
 use super::window::{Counts, Window};
+use super::{BreakerState, CircuitBreaker};
 use crate::atomic_word::{AtomicWord, OwnLine};
 
 /// What a call said of the target's health.
@@ -96,28 +96,32 @@ impl<A: AtomicWord> Switch<A> {
         }
     }
 
-    pub(super) fn settle(&self, admitted: Admitted, outcome: Outcome, now: impl Fn() -> u64) {
+    /// Counts how a call went; what the circuit became by it, where it opened or closed.
+    pub(super) fn settle(
+        &self,
+        admitted: Admitted,
+        outcome: Outcome,
+        now: impl Fn() -> u64,
+    ) -> Option<BreakerState> {
         match admitted {
             Admitted::Probe { since } => self.settle_probe(since, outcome, now),
             // What happened since makes the others stale.
             Admitted::Closed(word)
                 if outcome != Outcome::Unknown && self.state.0.load(Ordering::Acquire) == word =>
             {
-                self.count(word, outcome, now());
+                self.count(word, outcome, now())
             }
-            Admitted::Closed(_) => {}
+            Admitted::Closed(_) => None,
         }
     }
 
     /// A thread that is held up before this counts into the next window: one call, which the minimum outweighs.
-    fn count(&self, word: u64, outcome: Outcome, now: u64) {
+    fn count(&self, word: u64, outcome: Outcome, now: u64) -> Option<BreakerState> {
         self.window.record(now, outcome == Outcome::Failure);
-        if outcome == Outcome::Failure && self.too_many_failures(now) {
-            let opened = self.swap(word, self.opened(now));
-            if opened.is_ok() {
-                tracing::warn!("circuit breaker opened");
-            }
-        }
+        let opens = outcome == Outcome::Failure
+            && self.too_many_failures(now)
+            && self.swap(word, self.opened(now)).is_ok();
+        opens.then_some(BreakerState::Open)
     }
 
     fn too_many_failures(&self, now: u64) -> bool {
@@ -126,7 +130,12 @@ impl<A: AtomicWord> Switch<A> {
         counts.calls >= u64::from(self.breaker.min_calls) && counts.failures as f64 >= share
     }
 
-    fn settle_probe(&self, phase: u64, outcome: Outcome, now: impl Fn() -> u64) {
+    fn settle_probe(
+        &self,
+        phase: u64,
+        outcome: Outcome,
+        now: impl Fn() -> u64,
+    ) -> Option<BreakerState> {
         let mut word = self.state.0.load(Ordering::Acquire);
         loop {
             let State::HalfOpen {
@@ -135,10 +144,10 @@ impl<A: AtomicWord> Switch<A> {
                 succeeded,
             } = State::unpack(word)
             else {
-                return;
+                return None;
             };
             if since != phase {
-                return;
+                return None;
             }
             let succeeded = succeeded + u16::from(outcome == Outcome::Success);
             let next = match outcome {
@@ -156,10 +165,9 @@ impl<A: AtomicWord> Switch<A> {
             };
             match self.swap(word, next) {
                 Ok(()) => {
-                    if matches!(next, State::Closed { .. }) {
-                        tracing::info!("circuit breaker closed");
-                    }
-                    return;
+                    // A circuit that opens again was open for everybody but its probes.
+                    let closed = matches!(next, State::Closed { .. });
+                    return closed.then_some(BreakerState::Closed);
                 }
                 Err(changed) => word = changed,
             }

@@ -154,18 +154,20 @@ impl GrpcChannelBuilder {
         let settings = self.settings;
         settings.validate()?;
         let account = Arc::new(Account::new(settings.budget));
+        let source = self.source?;
+        let circuit = |breaker| Circuit::new(breaker).named(format!("a gRPC channel of {source}"));
         let policies = Policies {
-            source: self.source?,
             deadline: settings.deadline,
             retry: settings.retry_layer().account(Arc::clone(&account)),
             account,
-            circuit: settings.breaker.map(|it| Arc::new(Circuit::new(it))),
+            circuit: settings.breaker.map(|it| Arc::new(circuit(it))),
             permits: settings
                 .concurrency_limit
                 .map(|limit| Arc::new(Semaphore::new(limit))),
             idempotent: self.idempotent,
             streaming: self.streaming,
             max_body: self.max_message_bytes.saturating_add(Self::FRAME_BYTES),
+            source,
         };
         Ok(GrpcChannel::new(channel, policies))
     }

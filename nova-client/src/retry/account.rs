@@ -73,6 +73,14 @@ impl Account {
         granted
     }
 
+    /// A retry that was granted was not made after all.
+    pub(super) fn give_back(&self, now: Instant) {
+        if let Some(ledger) = &self.ledger {
+            ledger.give_back();
+            self.show_level(ledger, now);
+        }
+    }
+
     /// An attempt begins.
     pub(super) fn attempt(&self, number: u32) {
         if number > 1 {

@@ -149,7 +149,10 @@ impl<R: Clone> Progress<R> {
             return None;
         }
         Some(match self.last.take() {
-            Some(error) => self.finish(error),
+            Some(error) => {
+                self.give_back(now);
+                self.finish(error)
+            }
             None => ServiceError::Timeout("the deadline is over".into())
                 .with_origin(Origin::Local)
                 .with_effect(Effect::None),
@@ -243,8 +246,18 @@ impl<R: Clone> Progress<R> {
         }
         self.attempts -= 1;
         match self.last.take() {
-            Some(error) => self.finish(error).with_retries_spent(),
+            Some(error) => {
+                self.give_back(Instant::now());
+                self.finish(error).with_retries_spent()
+            }
             None => open,
+        }
+    }
+
+    /// The budget is for what is sent.
+    fn give_back(&self, now: Instant) {
+        if let Some(account) = &self.settings.account {
+            account.give_back(now);
         }
     }
 

@@ -51,6 +51,11 @@ impl Ledger {
         self.purse.withdraw()
     }
 
+    /// Puts a retry back that was taken and then not made.
+    pub fn give_back(&self) {
+        self.purse.give_back();
+    }
+
     /// The retries that are left, in parts of one too.
     #[must_use]
     pub fn level(&self, now: Instant) -> f64 {

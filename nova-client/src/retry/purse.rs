@@ -52,6 +52,11 @@ impl<A: AtomicWord> Purse<A> {
         self.update(|balance| balance.checked_sub(RETRY))
     }
 
+    /// Puts a retry back that was taken and not made.
+    pub(super) fn give_back(&self) {
+        self.balance.0.fetch_add(RETRY, Relaxed);
+    }
+
     pub(super) fn add_floor(&self, now: u64) {
         if self.per_nanosecond == 0 {
             return;

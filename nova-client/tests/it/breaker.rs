@@ -1,11 +1,13 @@
 //! The circuit breaker in a client.
 
 use nova_client::circuit_breaker::CircuitOpen;
+use nova_client::retry::RetryBudget;
 use nova_client::test_util::{FakeTransport, Outcome};
 use nova_errors::{Backoff, Effect, ErrorBody, ErrorKind, RetryPolicy, ServiceError};
 use nova_models::Idempotency;
 use tokio::time::advance;
 
+use crate::log::logged;
 use crate::script::{SECOND, answer, failure, success};
 
 fn client(transport: &FakeTransport) -> nova_client::ServiceClient {
@@ -44,13 +46,15 @@ async fn an_open_circuit_sends_nothing_retries_nothing_and_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_call_that_sees_the_circuit_open_reports_the_failure_before() {
+async fn the_call_that_sees_the_circuit_open_reports_the_failure_before_and_pays_for_what_was_sent()
+{
     let quick = Backoff::new(SECOND / 1000, SECOND / 1000).unwrap();
     let transport = FakeTransport::new((0..20).map(|_| Outcome::refused()));
+    let budget = RetryBudget::standard().ratio(0.0).floor_per_second(0);
     let client = transport
         .builder("user-service")
         .retry(RetryPolicy::standard().max_attempts(30).backoff(quick))
-        .retry_budget(None)
+        .retry_budget(budget.burst(20))
         .build()
         .unwrap();
     let error = call(&client).await.unwrap_err();
@@ -58,6 +62,31 @@ async fn the_call_that_sees_the_circuit_open_reports_the_failure_before() {
     assert_eq!(error.attempts(), 20);
     assert_eq!(transport.sent().len(), 20);
     assert!(error.find_source::<CircuitOpen>().is_none());
+    let stats = client.stats();
+    let target = stats.target("feed-service").unwrap();
+    assert_eq!(target.retries, 19);
+    assert_eq!(target.retries_available, Some(1.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_circuit_that_opens_or_closes_says_in_the_log_whose_it_is() {
+    let log = logged(async {
+        let script = (0..20).map(|_| Outcome::refused());
+        let transport = FakeTransport::new(script.chain((0..3).map(|_| success("7"))));
+        let client = client(&transport);
+        for _ in 0..20 {
+            assert!(call(&client).await.is_err());
+        }
+        advance(7 * SECOND).await;
+        for _ in 0..3 {
+            assert!(call(&client).await.is_ok());
+        }
+    })
+    .await;
+    for change in ["opened", "closed"] {
+        let told = format!("circuit breaker {change} circuit=\"feed-service at http://peer\"");
+        assert_eq!(log.matches(&told).count(), 1, "{log}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

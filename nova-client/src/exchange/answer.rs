@@ -53,21 +53,25 @@ fn read_success<T: DeserializeOwned>(
     response: &Response<Bytes>,
     request_id: &RequestId,
 ) -> Result<T, ServiceError> {
-    let envelope: Envelope<'_, T> = serde_json::from_slice(response.body())
-        .map_err(|error| broken("a success without a readable envelope").with_source(error))?;
+    let unreadable = || broken("a success without a readable envelope");
+    // As a whole: what is skipped while reading JSON is not looked at.
+    let text = str::from_utf8(response.body()).map_err(|error| unreadable().with_source(error))?;
+    let envelope: Envelope<'_, T> =
+        serde_json::from_str(text).map_err(|error| unreadable().with_source(error))?;
     envelope.into_result(request_id, response.status().as_u16())
 }
 
 fn read_failure(response: &Response<Bytes>, request_id: &RequestId) -> ServiceError {
     let status = response.status().as_u16();
-    if let Ok(envelope) = serde_json::from_slice::<Envelope<'_, IgnoredAny>>(response.body()) {
+    let text = str::from_utf8(response.body()).unwrap_or_default();
+    if let Ok(envelope) = serde_json::from_str::<Envelope<'_, IgnoredAny>>(text) {
         return match envelope.into_result(request_id, status) {
             Ok(IgnoredAny) => broken("a failed status with the envelope of a success"),
             Err(error) => error,
         };
     }
     is_problem(response.headers())
-        .then(|| serde_json::from_slice::<Problem>(response.body()).ok())
+        .then(|| serde_json::from_str::<Problem>(text).ok())
         .flatten()
         .and_then(|mut problem| {
             bound(&mut problem.violations);

@@ -93,3 +93,14 @@ proptest! {
         run(retry_after_is_seconds_or_a_date_or_absent(&value));
     }
 }
+
+#[test]
+fn a_byte_that_is_no_text_makes_no_envelope_where_it_is_skipped_either() {
+    let body = b"{\"request_id\":\"req-1\",\"success\":true,\"data\":3,\"error\":null,\"timestamp\":\"\xba\"}";
+    run(every_answer_is_a_reply_or_a_bounded_error(Received {
+        status: 200,
+        content_type: b"application/json",
+        retry_after: None,
+        body,
+    }));
+}

@@ -81,7 +81,7 @@ pub(crate) async fn retry_after_is_seconds_or_a_date_or_absent(value: &[u8]) {
         return;
     };
     let error = call(response).await.expect_err("it is a 503");
-    let text = std::str::from_utf8(value).unwrap_or_default().trim();
+    let text = std::str::from_utf8(value.trim_ascii()).unwrap_or_default();
     let is_number = !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
     let seconds: Option<u64> = text.parse().ok().filter(|_| is_number);
     match error.retry_after() {
